@@ -1,0 +1,1 @@
+"""What a CRM holds: tables, mappings from exports, the store, and a simulated CRM."""

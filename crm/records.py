@@ -1,0 +1,87 @@
+"""The store's tables, derived from `crm.schema`; what is written here is only what the schema does not say.
+
+Times are whole microseconds since 1970 in UTC, money whole hundredths, booleans 0 or 1, text is text; NULL is missing.
+A company's own columns lie together as a JSON object in `custom`, typed in the same way.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.types import TypeEngine
+
+from crm.schema import TABLES, Kind, Table
+
+metadata = sa.MetaData()
+
+EVENT_KEY = "event_key"
+"""Primary key of events: the CRM's own id, or a hash of the content and its occurrence number."""
+CUSTOM = "custom"
+"""JSON object of a company's own columns."""
+
+KEY_TYPE: TypeEngine[str] = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+"""Identifiers, ordered by code point in every database, so that rows come in the same order from each."""
+
+SQL_TYPES: dict[Kind, TypeEngine[object]] = {
+    Kind.ID: sa.Text(),
+    Kind.TEXT: sa.Text(),
+    Kind.CATEGORY: sa.Text(),
+    Kind.MONEY: sa.BigInteger(),
+    Kind.NUMBER: sa.Double(),
+    Kind.INTEGER: sa.BigInteger(),
+    Kind.BOOLEAN: sa.SmallInteger(),
+    Kind.TIME: sa.BigInteger(),
+}
+
+
+def key_of(table: type[Table]) -> str:
+    """Name of the column that identifies a row of a table in the store."""
+    return table.key or EVENT_KEY
+
+
+def _record(table: type[Table]) -> sa.Table:
+    key = key_of(table)
+    columns: list[sa.Column[object]] = [sa.Column(key, KEY_TYPE, primary_key=True)]
+    columns += [
+        sa.Column(name, SQL_TYPES[column.kind], nullable=not column.required)
+        for name, column in table.columns().items()
+        if name != key
+    ]
+    if table.custom:
+        columns.append(sa.Column(CUSTOM, sa.Text()))
+    # Without a row id, a scan comes in the order of the key: rows are loaded in the same order whatever the import's.
+    return sa.Table(table.table, metadata, *columns, sqlite_with_rowid=False)
+
+
+RECORDS: dict[str, sa.Table] = {name: _record(table) for name, table in TABLES.items()}
+"""Table of the store by table of the schema."""
+
+attributes = sa.Table(
+    "attributes",
+    metadata,
+    sa.Column("table_name", sa.Text(), primary_key=True),
+    sa.Column("name", sa.Text(), primary_key=True),
+    sa.Column("position", sa.Integer(), nullable=False),
+    sa.Column("kind", sa.Text(), nullable=False),
+    sa.Column("declared", sa.Text()),  # what the mapping says of when it is known; NULL where it says nothing
+    sa.Column("known", sa.Text(), nullable=False),
+    sa.Column("custom", sa.SmallInteger(), nullable=False),
+    sa.Column("source", sa.Text(), nullable=False),
+)
+
+process = sa.Table(
+    "process",
+    metadata,
+    sa.Column("key", sa.Text(), primary_key=True),
+    sa.Column("value", sa.Text(), nullable=False),  # JSON
+)
+
+imports = sa.Table(
+    "imports",
+    metadata,
+    sa.Column("id", sa.Integer(), primary_key=True, autoincrement=True),
+    sa.Column("imported_at", sa.BigInteger(), nullable=False),
+    sa.Column("mapping", sa.Text(), nullable=False),
+    sa.Column("mapping_sha256", sa.Text(), nullable=False),
+    sa.Column("files", sa.Text(), nullable=False),  # JSON
+    sa.Column("report", sa.Text(), nullable=False),  # JSON
+)

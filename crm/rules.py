@@ -1,0 +1,247 @@
+"""What a mapping file may say, as data classes that check themselves: which header feeds which column, and how it reads."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from crm.schema import TABLES, Kind, Known
+from crm.tables import Process, TimeBasis
+
+
+def folded(text: str) -> str:
+    """A header or value as it is compared: without case, white space and underscores."""
+    return re.sub(r"[\s_]+", "", text).casefold()
+
+
+def _as_tuple(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+Strings = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
+"""One string or a list of them."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class Format(_Strict):
+    """How the files are written.
+
+    Attributes:
+        encoding: Text encoding of CSV files; a byte order mark is tolerated.
+        delimiter: Between cells; None: found from the header line among comma, semicolon, tab and bar.
+        dates: `ISO` (ISO 8601) or strptime formats, tried in order.
+        timezone: IANA name, of times written without an offset; a date without a time means its 00:00 there.
+        decimal: Decimal mark of amounts and numbers.
+        thousands: Separator of thousands, where amounts have one; None: they may not.
+        currency_signs: Whether amounts may carry a currency sign or code.
+        missing: Cells that mean "no value"; empty and white space always do.
+    """
+
+    encoding: str = "utf-8"
+    delimiter: str | None = None
+    dates: Strings = ("ISO",)
+    timezone: str = "UTC"
+    decimal: Literal[".", ","] = "."
+    thousands: Literal[",", ".", " ", "'"] | None = None
+    currency_signs: bool = False
+    missing: Strings = ("",)
+
+    @model_validator(mode="after")
+    def _usable(self) -> Self:
+        try:
+            codecs.lookup(self.encoding)
+        except LookupError:
+            raise ValueError(f"encoding {self.encoding!r} is not known; usual ones: utf-8, cp1252, utf-16") from None
+        try:
+            ZoneInfo(self.timezone)
+        except (KeyError, ValueError, OSError):
+            raise ValueError(f"timezone {self.timezone!r} is not an IANA name such as Europe/Berlin") from None
+        if self.delimiter is not None and len(self.delimiter) != 1:
+            raise ValueError("delimiter must be one character")
+        if self.thousands == self.decimal:
+            raise ValueError(f"decimal and thousands cannot both be {self.decimal!r}")
+        for pattern in self.dates:
+            if pattern != "ISO" and not _is_date_format(pattern):
+                raise ValueError(f"dates: {pattern!r} is neither ISO nor a format such as %m/%d/%Y")
+        return self
+
+
+def _is_date_format(pattern: str) -> bool:
+    try:
+        year = datetime.strptime(datetime(2024, 2, 29, 13, 5).strftime(pattern), pattern).year
+    except ValueError:
+        return False
+    return year == 2024
+
+
+class ProcessRule(_Strict):
+    """How the sales process is read; see `crm.tables.Process`.
+
+    Attributes:
+        time_basis: `dates`, `sequence` or `none`.
+        stages: Open stages in their order.
+        won: Values of the outcome column, or of the stage where there is none, that mean won.
+        lost: The same for lost.
+        open: Values of the outcome column that mean open; an empty cell always does.
+        snapshots: `weekly` or `entry`.
+        simulated: Whether the data are simulated.
+    """
+
+    time_basis: TimeBasis = "dates"
+    stages: Strings = ()
+    won: Strings = ()
+    lost: Strings = ()
+    open: Strings = ()
+    snapshots: Literal["weekly", "entry"] = "weekly"
+    simulated: bool = False
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        both = {folded(value) for value in self.won} & {folded(value) for value in self.lost}
+        if both:
+            raise ValueError(f"won and lost share {sorted(both)}")
+        return self
+
+    def process(self) -> Process:
+        """As the store keeps it, with the stages that the mapping itself names."""
+        return Process(time_basis=self.time_basis, stages=self.stages, snapshots=self.snapshots, simulated=self.simulated)
+
+
+class ColumnRule(_Strict):
+    """Where one column comes from.
+
+    Attributes:
+        sources: Headers that it may have, the first one present counts (`from` in the file).
+        known: When it is known; None: what the schema says, or `history` where there are changes.
+        generate: `row`: number the rows, for exports without an id.
+        by_file: Value for all rows of files whose name fits a pattern, where the file has no such header.
+        won: Only for `outcome`: header of a true/false column that says whether the deal is won.
+        closed: Only for `outcome`: header of a true/false column that says whether the deal is closed.
+    """
+
+    sources: Strings = Field(default=(), alias="from")
+    known: Known | None = None
+    generate: Literal["row"] | None = None
+    by_file: dict[str, str] = {}
+    won: Strings = ()
+    closed: Strings = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        return {"from": value} if isinstance(value, str | list | tuple) else value
+
+    @model_validator(mode="after")
+    def _somewhere(self) -> Self:
+        if not (self.sources or self.generate or self.by_file or self.closed):
+            raise ValueError("says nowhere to take it from: give a header")
+        if self.known is Known.EVENT:
+            raise ValueError("known must be created, history or closed")
+        return self
+
+
+class CustomRule(ColumnRule):
+    """Where one of a company's own columns comes from, and what it holds.
+
+    Attributes:
+        kind: What it holds.
+    """
+
+    kind: Kind = Kind.CATEGORY
+
+
+class TableRule(_Strict):
+    """Where one table comes from.
+
+    Attributes:
+        files: Patterns of file names, with or without ending, case-insensitive.
+        ignore: Headers left out knowingly.
+        columns: Rule by column of the schema.
+        custom: Rule by own column.
+        values: Translation of cells by column: value in the export to value here, case-insensitive.
+        where: Patterns that a raw cell must fit, by header, for the row to be read; applied where the header is present.
+        unknown_deals: What to do with rows of a deal that neither the export nor the store holds.
+    """
+
+    files: Strings = ()
+    ignore: Strings = ()
+    columns: dict[str, ColumnRule] = {}
+    custom: dict[str, CustomRule] = {}
+    values: dict[str, dict[str, str]] = {}
+    where: dict[str, Strings] = {}
+    unknown_deals: Literal["error", "leave_out"] = "error"
+
+
+class Mapping(_Strict):
+    """A whole mapping: how one kind of export becomes the tables of `crm.schema`.
+
+    Attributes:
+        name: Short name.
+        description: What it reads.
+        optional: Whether a header that is absent is reported rather than an error (presets).
+        process: How the sales process is read.
+        format: How the files are written.
+        tables: Rule by table.
+    """
+
+    name: str = Field(min_length=1)
+    description: str = ""
+    optional: bool = False
+    process: ProcessRule = ProcessRule()
+    format: Format = Format()
+    tables: dict[str, TableRule] = {}
+
+    @model_validator(mode="after")
+    def _fits_schema(self) -> Self:
+        for table, rule in self.tables.items():
+            if table not in TABLES:
+                raise ValueError(f"tables.{table}: no such table; there are {', '.join(TABLES)}")
+            _check_table(table, rule)
+        deals = self.tables.get("opportunities")
+        if deals is not None:
+            self._check_deals(deals)
+        return self
+
+    def _check_deals(self, deals: TableRule) -> None:
+        basis = self.process.time_basis
+        needed = {"dates": ("created_at", "closed_at"), "sequence": ("sequence",), "none": ()}[basis]
+        for column in ("opportunity_id", *needed):
+            if column not in deals.columns:
+                raise ValueError(f"tables.opportunities.columns.{column}: needed with time_basis = {basis!r}")
+        if not {"stage", "outcome"} & set(deals.columns):
+            raise ValueError("tables.opportunities.columns: stage or outcome is needed, to tell won from lost")
+        flags = bool(deals.columns["outcome"].closed) if "outcome" in deals.columns else False
+        if not flags and not (self.process.won and self.process.lost):
+            raise ValueError("process: won and lost must list the values that mean won and lost")
+
+
+def _check_table(table: str, rule: TableRule) -> None:
+    schema = TABLES[table]
+    where = f"tables.{table}"
+    for column, source in rule.columns.items():
+        if column not in schema.columns():
+            raise ValueError(f"{where}.columns.{column}: no such column; there are {', '.join(schema.columns())}")
+        if (source.won or source.closed) and column != "outcome":
+            raise ValueError(f"{where}.columns.{column}: won and closed belong to outcome only")
+        if bool(source.won) != bool(source.closed):
+            raise ValueError(f"{where}.columns.{column}: won and closed go together")
+        if source.generate and column != schema.key:
+            raise ValueError(f"{where}.columns.{column}: only an id can be generated")
+    if rule.custom and not schema.custom:
+        raise ValueError(f"{where}.custom: own columns are possible in opportunities and accounts only")
+    for name in rule.custom:
+        if name in schema.columns():
+            raise ValueError(f"{where}.custom.{name}: this is a standard column, write it under columns")
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
+            raise ValueError(f"{where}.custom.{name}: a name has letters, digits and underscores only")
+    for column in rule.values:
+        if column not in rule.columns and column not in rule.custom:
+            raise ValueError(f"{where}.values.{column}: this column is not mapped")

@@ -1,0 +1,1 @@
+"""What was known about a deal at a moment: the as-of algebra, one file per feature family, the matrix."""

@@ -1,0 +1,289 @@
+"""The as-of algebra: questions about events, asked at many pairs (key, as_of) at once, that cannot see the future.
+
+Events are kept as arrays sorted by (key, time). A question about a pair looks only at the events of its key with a time
+strictly before its as_of; their end is found by binary search, and counts, sums and last values come from prefix sums
+and running maxima over the sorted arrays. What lies at or after as_of is never touched, so leak safety is a property of
+these primitives and not of the care of whoever writes a feature.
+
+Strict, because exports often carry dates without times: an event dated on a day counts from the next day's 00:00 on.
+
+Everything that is summed is a whole number (money in hundredths, counts, flags): a float prefix sum over all keys would
+change its last bits for one key when the future of another is cut off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crm.tables import DAY, NAT, Coded, CodeArray, FloatArray, IntArray, Values
+
+BoolArray = NDArray[np.bool_]
+
+
+class Events:
+    """Dated events of one kind, sorted by (key, time), ready for questions.
+
+    Args:
+        key: Code of the deal, owner, account, ... that an event belongs to, shape (n_events,); events with a negative
+            code are dropped.
+        time: When it happened, in microseconds, shape (n_events,); events without a time are dropped.
+        n_keys: Number of keys; every code is below it.
+        ties: Gives the arrays that order events of the same key and time, the most significant first; called only if
+            there are any. Whatever is left tied must be equal in every column, or the order of input rows would show.
+        columns: Values of the events, each of shape (n_events,).
+    """
+
+    def __init__(
+        self,
+        key: CodeArray | IntArray,
+        time: IntArray,
+        n_keys: int,
+        *,
+        ties: Callable[[], Sequence[NDArray[np.generic]]] | None = None,
+        columns: Mapping[str, Values | BoolArray] | None = None,
+    ) -> None:
+        keep = (key >= 0) & (time != NAT)
+        rows = _order(key, time, ties, np.flatnonzero(keep))
+        self.n_keys = n_keys
+        self.key: IntArray = key[rows].astype(np.int64)
+        self.time: IntArray = time[rows]
+        self._columns: dict[str, Values | BoolArray] = {
+            name: values.take(rows) if isinstance(values, Coded) else values[rows]
+            for name, values in (columns or {}).items()
+        }
+        self._instants: IntArray = np.unique(self.time)
+        self._place = self.key * (len(self._instants) + 1) + np.searchsorted(self._instants, self.time)
+        self.starts: IntArray = np.searchsorted(self.key, np.arange(n_keys + 1)).astype(np.int64)
+        self._prefix: dict[str, IntArray] = {}
+        self._previous: dict[str, IntArray] = {}
+        self._firsts: dict[str, IntArray] = {}
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+    def __contains__(self, column: str) -> bool:
+        return column in self._columns
+
+    def values(self, column: str) -> Values | BoolArray:
+        """A column in sorted order, shape (n_events,)."""
+        return self._columns[column]
+
+    def numbers(self, column: str) -> FloatArray:
+        """A column of numbers in sorted order, as float64."""
+        values = self._columns[column]
+        assert not isinstance(values, Coded), column
+        return values.astype(np.float64)
+
+    def codes(self, column: str) -> CodeArray:
+        """The codes of a text column in sorted order."""
+        values = self._columns[column]
+        assert isinstance(values, Coded), column
+        return values.codes
+
+    def levels(self, column: str) -> tuple[str, ...]:
+        """The levels of a text column."""
+        values = self._columns[column]
+        assert isinstance(values, Coded), column
+        return values.levels
+
+    def before(self, key: IntArray, when: IntArray) -> IntArray:
+        """Index just behind the last event of each key with time < when; the key's start where there is none.
+
+        Args:
+            key: Codes, shape (n_pairs,), none negative.
+            when: Microseconds, shape (n_pairs,).
+        """
+        rank = np.searchsorted(self._instants, when, side="left")
+        return np.searchsorted(self._place, key * (len(self._instants) + 1) + rank, side="left").astype(np.int64)
+
+    def prefix(self, column: str) -> IntArray:
+        """Sums of a whole-number column over the first i events, shape (n_events + 1,); missing values count as 0."""
+        if column not in self._prefix:
+            values = self._columns[column]
+            assert not isinstance(values, Coded), column
+            if values.dtype == np.float64:
+                values = np.where(np.isnan(values), 0.0, values)
+            sums = np.zeros(len(values) + 1, dtype=np.int64)
+            np.cumsum(values.astype(np.int64, copy=False), out=sums[1:])
+            self._prefix[column] = sums
+        return self._prefix[column]
+
+    def previous(self, where: str) -> IntArray:
+        """Index of the last event at or before i whose flag is set, -1 where there is none, shape (n_events,)."""
+        if where not in self._previous:
+            flags = np.asarray(self._columns[where], dtype=bool)
+            index = np.where(flags, np.arange(len(flags)), -1)
+            self._previous[where] = np.maximum.accumulate(index) if len(index) else index
+        return self._previous[where]
+
+    def firsts(self, column: str) -> IntArray:
+        """Number of first sights of a value within its key, over the first i events, shape (n_events + 1,)."""
+        if column not in self._firsts:
+            codes = self.codes(column).astype(np.int64)
+            n_levels = len(self.levels(column)) + 1
+            _, index = np.unique(self.key * n_levels + codes + 1, return_index=True)
+            new = np.zeros(len(codes) + 1, dtype=np.int64)
+            new[index[codes[index] >= 0] + 1] = 1
+            self._firsts[column] = np.cumsum(new)
+        return self._firsts[column]
+
+
+class Seen:
+    """The events that each pair can see: those of its key strictly before its as_of.
+
+    Args:
+        events: The events.
+        key: Code of each pair's key, shape (n_pairs,); a negative code sees nothing.
+        as_of: Microseconds, shape (n_pairs,).
+    """
+
+    def __init__(self, events: Events, key: CodeArray | IntArray, as_of: IntArray) -> None:
+        self.events = events
+        self._as_of = as_of
+        self._absent = key < 0
+        self._key = np.where(self._absent, 0, key).astype(np.int64)
+        if events.n_keys == 0:
+            self._start = self._stop = np.zeros(len(as_of), dtype=np.int64)
+        else:
+            self._start = events.starts[self._key]
+            self._stop = self._shut(events.before(self._key, as_of))
+        self._windows: dict[float, IntArray] = {}
+
+    def _shut(self, position: IntArray) -> IntArray:
+        return np.where(self._absent, self._start, position)
+
+    def _from(self, days: float | None) -> IntArray:
+        """First event within the window: of the last `days` days, or of all time."""
+        if days is None or self.events.n_keys == 0:
+            return self._start
+        if days not in self._windows:
+            self._windows[days] = self._shut(self.events.before(self._key, self._as_of - int(days * DAY)))
+        return self._windows[days]
+
+    def any(self, where: str | None = None) -> BoolArray:
+        """Whether there is any such event."""
+        return self._last_index(where) >= 0
+
+    def count(self, where: str | None = None, *, days: float | None = None) -> FloatArray:
+        """How many events, or how many with the flag `where` set; with `days`, in [as_of - days, as_of) only."""
+        if where is not None:
+            return self.total(where, days=days)
+        return (self._stop - self._from(days)).astype(np.float64)
+
+    def count_since(self, moments: FloatArray) -> FloatArray:
+        """How many events in [moment, as_of), for a moment of each pair in microseconds; NaN where that is missing."""
+        if self.events.n_keys == 0:
+            return np.where(np.isnan(moments), np.nan, 0.0)
+        since = np.where(np.isnan(moments), 0, moments).astype(np.int64)
+        start = self._shut(self.events.before(self._key, since))
+        return np.where(np.isnan(moments), np.nan, np.maximum(self._stop - start, 0))
+
+    def total(self, column: str, *, days: float | None = None) -> FloatArray:
+        """Sum of a whole-number column (hundredths for money); with `days`, in [as_of - days, as_of) only."""
+        sums = self.events.prefix(column)
+        return (sums[self._stop] - sums[self._from(days)]).astype(np.float64)
+
+    def distinct(self, column: str) -> FloatArray:
+        """How many different values of a text column; missing values do not count."""
+        firsts = self.events.firsts(column)
+        return (firsts[self._stop] - firsts[self._start]).astype(np.float64)
+
+    def _last_index(self, where: str | None) -> IntArray:
+        """Index of the last event seen (with its flag set), -1 where there is none."""
+        index = self._stop - 1
+        if where is not None and len(self.events):
+            index = self.events.previous(where)[index]  # index -1 wraps around, and is masked by the next line
+        return np.where((self._stop > self._start) & (index >= self._start), index, -1)
+
+    def last(self, column: str, *, where: str | None = None) -> FloatArray:
+        """The last value of a number column; NaN where there is none."""
+        return self._pick(self.events.numbers(column), self._last_index(where))
+
+    def last_code(self, column: str, *, where: str | None = None) -> CodeArray:
+        """The code of the last value of a text column; -1 where there is none."""
+        return _pick_codes(self.events.codes(column), self._last_index(where))
+
+    def first_code_of_key(self, column: str) -> CodeArray:
+        """The code of the very first value of the key, *whether seen or not*; -1 where the key has no events.
+
+        Only for what an event's first row says of the time before it (the old value of a change).
+        """
+        if self.events.n_keys == 0:
+            return np.full(len(self._as_of), -1, dtype=np.int32)
+        some = (self.events.starts[self._key + 1] > self._start) & ~self._absent
+        return _pick_codes(self.events.codes(column), np.where(some, self._start, -1))
+
+    def has_events_of_key(self) -> BoolArray:
+        """Whether the key has any event, seen or not; see `first_code_of_key` for the only good use."""
+        if self.events.n_keys == 0:
+            return np.zeros(len(self._as_of), dtype=bool)
+        return (self.events.starts[self._key + 1] > self._start) & ~self._absent
+
+    def last_time(self, where: str | None = None) -> FloatArray:
+        """Time of the last such event in microseconds; NaN where there is none."""
+        return self._pick(self.events.time.astype(np.float64), self._last_index(where))
+
+    def days_since_last(self, where: str | None = None) -> FloatArray:
+        """Days from the last such event to as_of; NaN where there is none."""
+        return (self._as_of - self.last_time(where)) / DAY
+
+    def days_since_first(self) -> FloatArray:
+        """Days from the first event to as_of; NaN where there is none."""
+        index = np.where(self._stop > self._start, self._start, -1)
+        return (self._as_of - self._pick(self.events.time.astype(np.float64), index)) / DAY
+
+    @staticmethod
+    def _pick(values: FloatArray, index: IntArray) -> FloatArray:
+        if not len(values):
+            return np.full(len(index), np.nan)
+        return np.where(index >= 0, values[index], np.nan)
+
+
+def _pick_codes(codes: CodeArray, index: IntArray) -> CodeArray:
+    if not len(codes):
+        return np.full(len(index), -1, dtype=np.int32)
+    return np.where(index >= 0, codes[index], -1).astype(np.int32)
+
+
+def _order(
+    key: CodeArray | IntArray,
+    time: IntArray,
+    ties: Callable[[], Sequence[NDArray[np.generic]]] | None,
+    rows: NDArray[np.intp],
+) -> IntArray:
+    """Rows in order of key and time; the ties are looked at only where key and time are equal."""
+    key, time = key[rows], time[rows]
+    k, t = key, time
+    same_key = k[1:] == k[:-1]
+    if np.all((k[1:] > k[:-1]) | (same_key & (t[1:] >= t[:-1]))):
+        order = np.arange(len(k))  # an export is often in order already
+    else:
+        order = np.lexsort((time, key))
+        k, t = key[order], time[order]
+        same_key = k[1:] == k[:-1]
+    if ties is not None:
+        same = same_key & (t[1:] == t[:-1])
+        if same.any():
+            tied = np.zeros(len(order), dtype=bool)
+            tied[1:] |= same
+            tied[:-1] |= same
+            places = np.flatnonzero(tied)
+            within = order[places]
+            keys = [np.asarray(tie)[rows][within] for tie in reversed(ties())]
+            order[places] = within[np.lexsort((*keys, time[within], key[within]))]
+    return rows[order].astype(np.int64)
+
+
+def smoothed_rate(wins: FloatArray, n: FloatArray, overall: FloatArray, strength: float = 20.0) -> FloatArray:
+    """Share of wins of a group, drawn towards the overall rate: (wins + strength x overall) / (n + strength).
+
+    Args:
+        wins: Wins of the group so far, shape (n_pairs,).
+        n: Closed deals of the group so far, shape (n_pairs,).
+        overall: Win rate over all groups at the same moment, shape (n_pairs,).
+        strength: How many deals at the overall rate a group starts with (the mean of a beta prior).
+    """
+    return (wins + strength * overall) / (n + strength)

@@ -1,0 +1,135 @@
+"""What a company's other deals tell about a deal: track records of groups, and how much its owner has open."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from crm.tables import NAT, CodeArray, IntArray
+from features.asof import Events, Seen
+
+if TYPE_CHECKING:
+    from features.history import History
+
+NEVER = int(np.iinfo(np.int64).max)
+
+
+@dataclass(frozen=True)
+class Closings:
+    """Closed deals by the value of one column (owner, account, product, ...), as it stood when they closed.
+
+    Attributes:
+        levels: The values; a code is a place in them.
+        events: Closings keyed by code, with the flag `won`.
+    """
+
+    levels: tuple[str, ...]
+    events: Events
+
+    @cached_property
+    def codes(self) -> dict[str, int]:
+        """Code of each value."""
+        return {level: code for code, level in enumerate(self.levels)}
+
+
+class Company:
+    """Track records and loads over all deals of a store, as of any moment.
+
+    The deals of the moment itself are never among what is counted: a closing counts strictly after it happened.
+
+    Args:
+        history: All deals of the company.
+    """
+
+    def __init__(self, history: History) -> None:
+        self._history = history
+        self.sources = history.sources
+        closed = (history.closed != NEVER) & (history.closed != NAT) & ~np.isnan(history.won)
+        self._deals: IntArray = np.flatnonzero(closed).astype(np.int64)
+        self._closings: dict[str, Closings] = {}
+
+    @cached_property
+    def overall(self) -> Events:
+        """All closings under one key 0, with the flag `won`."""
+        deals = self._deals
+        return Events(np.zeros(len(deals), dtype=np.int64), self._history.closed[deals], 1,
+                      columns={"won": self._history.won[deals] == 1})  # fmt: skip
+
+    def closings(self, source: str) -> Closings:
+        """Closings by the value of a column, such as `opportunities.owner_id` or `accounts.industry`."""
+        if source not in self._closings:
+            field = self._history.field(source)
+            deals, closed = self._deals, self._history.closed[self._deals]
+            events = Events(field.codes(deals, closed), closed, len(field.levels),
+                            columns={"won": self._history.won[deals] == 1})  # fmt: skip
+            self._closings[source] = Closings(field.levels, events)
+        return self._closings[source]
+
+    @cached_property
+    def load(self) -> Events:
+        """Comings and goings of open deals by owner, with `delta` +1 or -1: entry, hand-over, closing."""
+        history = self._history
+        field = history.field("opportunities.owner_id")
+        deals = np.flatnonzero(history.created != NAT).astype(np.int64)
+        born, died = history.created[deals], history.closed[deals]
+        keys, times, deltas = [field.codes(deals, born)], [born], [np.ones(len(deals), dtype=np.int64)]
+        if field.changes is not None:
+            changes = field.changes
+            new, deal = changes.codes("new").astype(np.int64), changes.key
+            before = np.concatenate([[-1], new[:-1]])
+            first = np.concatenate([[True], deal[1:] != deal[:-1]]) if len(deal) else np.zeros(0, dtype=bool)
+            before[: len(deal)][first] = field.codes(deal[first], history.created[deal[first]])
+            alive = (changes.time >= history.created[deal]) & (changes.time < history.closed[deal])
+            for owner, sign in ((before[: len(deal)], -1), (new, 1)):
+                keys.append(owner[alive])
+                times.append(changes.time[alive])
+                deltas.append(np.full(int(alive.sum()), sign, dtype=np.int64))
+        gone = died != NEVER
+        keys.append(field.codes(deals[gone], died[gone]))
+        times.append(died[gone])
+        deltas.append(np.full(int(gone.sum()), -1, dtype=np.int64))
+        return Events(np.concatenate(keys), np.concatenate(times), len(field.levels),
+                      columns={"delta": np.concatenate(deltas)})  # fmt: skip
+
+    @property
+    def owners(self) -> tuple[str, ...]:
+        """Owners by their code in `load`."""
+        return self._history.field("opportunities.owner_id").levels
+
+    def counts_itself(self, deal_ids: Sequence[str], owners: Sequence[str], as_of: IntArray) -> CodeArray:
+        """1 where the load of the owner counts the very deal asked about, 0 where not, shape (n_pairs,).
+
+        Args:
+            deal_ids: Id of each pair's deal.
+            owners: Owner of each pair's deal at as_of, "" where unknown.
+            as_of: Microseconds.
+        """
+        history = self._history
+        code = np.array([history.code(deal_id) if history.code(deal_id) is not None else -1 for deal_id in deal_ids])
+        known = np.flatnonzero(code >= 0)
+        counted = np.zeros(len(code), dtype=np.int32)
+        field = history.field("opportunities.owner_id")
+        deal, when = code[known].astype(np.int64), as_of[known]
+        same = np.array([*field.levels, ""], dtype=object)[field.codes(deal, when)] == np.array(owners, object)[known]
+        alive = (history.created[deal] < when) & (history.closed[deal] >= when)
+        counted[known] = (same & alive).astype(np.int32)
+        return counted
+
+    def seen_closings(self, source: str, levels: tuple[str, ...], codes: CodeArray, as_of: IntArray) -> Seen:
+        """Closings of the group that each pair belongs to.
+
+        Args:
+            source: The column that makes the groups.
+            levels: Levels of the codes.
+            codes: Group of each pair, -1 where unknown.
+            as_of: Microseconds.
+        """
+        closings = self.closings(source)
+        if levels != closings.levels:
+            table = np.array([*(closings.codes.get(level, -1) for level in levels), -1], dtype=np.int32)
+            codes = table[codes]
+        return Seen(closings.events, codes, as_of)

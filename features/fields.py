@@ -1,0 +1,109 @@
+"""A column of a deal as it stood at any past moment, rebuilt from its changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from crm.schema import Kind
+from crm.tables import NAT, Coded, CodeArray, FloatArray, IntArray, micros
+from features.asof import Events, Seen
+
+
+@dataclass(frozen=True)
+class Field:
+    """One column of all deals, with its changes where they are known.
+
+    The value at as_of is the last new value strictly before it; where no change lies before, the old value of the
+    first change; where the column never changed, the value as it stands. An expected close date is special: a CRM
+    overwrites it with the closing time when the deal closes, so it counts only from recorded changes on (`current`
+    all missing, `trust_old` False), the same for open and closed deals.
+
+    Attributes:
+        kind: What the column holds.
+        current: Value by deal as it stands, shape (n_deals,): codes for text, float64 for all else.
+        levels: Levels of the codes; () for numbers.
+        changes: Its changes by deal with columns `old` and `new` of the same form; None where it is fixed at entry.
+        trust_old: Whether the old value of the first change tells the value before it.
+    """
+
+    kind: Kind
+    current: CodeArray | FloatArray
+    levels: tuple[str, ...]
+    changes: Events | None = None
+    trust_old: bool = True
+
+    @property
+    def is_category(self) -> bool:
+        """Whether the values are codes into `levels`."""
+        return self.kind in (Kind.ID, Kind.TEXT, Kind.CATEGORY)
+
+    def numbers(self, deal: IntArray, as_of: IntArray) -> FloatArray:
+        """Values of a number column at the pairs, shape (n_pairs,), NaN where missing; times in microseconds."""
+        values = self.current[deal].astype(np.float64)
+        if self.changes is None or not len(self.changes):
+            return values
+        seen = Seen(self.changes, deal, as_of)
+        if self.trust_old:
+            first = self.changes.numbers("old")[np.minimum(self.changes.starts[deal], len(self.changes) - 1)]
+            values = np.where(seen.has_events_of_key(), first, values)
+        return np.where(seen.any(), seen.last("new"), values)
+
+    def codes(self, deal: IntArray, as_of: IntArray) -> CodeArray:
+        """Codes of a text column at the pairs, shape (n_pairs,), -1 where missing."""
+        values = self.current[deal].astype(np.int32)
+        if self.changes is None or not len(self.changes):
+            return values
+        seen = Seen(self.changes, deal, as_of)
+        if self.trust_old:
+            values = np.where(seen.has_events_of_key(), seen.first_code_of_key("old"), values)
+        return np.where(seen.any(), seen.last_code("new"), values).astype(np.int32)
+
+
+def union(*columns: Coded) -> tuple[tuple[str, ...], list[CodeArray]]:
+    """Codes of several text columns in one common, sorted list of levels."""
+    levels = tuple(sorted(set().union(*(column.levels for column in columns))))
+    return levels, [recode(column, levels) for column in columns]
+
+
+def recode(column: Coded, levels: Iterable[str]) -> CodeArray:
+    """Codes of a text column in other levels; a value that those lack becomes missing."""
+    levels = tuple(levels)
+    if column.levels == levels:
+        return column.codes
+    index = {level: code for code, level in enumerate(levels)}
+    table = np.array([*(index.get(level, -1) for level in column.levels), -1], dtype=np.int32)
+    return table[column.codes]
+
+
+def ranks(column: Coded) -> IntArray:
+    """Rank of each value in string order (-1 where missing): the same however the levels are ordered."""
+    order = {level: rank for rank, level in enumerate(sorted(column.levels))}
+    table = np.array([*(order[level] for level in column.levels), -1], dtype=np.int64)
+    return table[column.codes]
+
+
+def parse(kind: Kind, text: Coded) -> FloatArray:
+    """Numbers of a text column of changes: hundredths for money, microseconds for times, NaN where unreadable."""
+    table = np.array([*(_number(kind, level) for level in text.levels), np.nan])
+    return table[text.codes]
+
+
+def _number(kind: Kind, text: str) -> float:
+    try:
+        if kind is Kind.TIME:
+            return float(micros(text))
+        if kind is Kind.MONEY:
+            return float(round(float(text) * 100))
+        if kind is Kind.BOOLEAN:
+            return {"true": 1.0, "1": 1.0, "yes": 1.0, "false": 0.0, "0": 0.0, "no": 0.0}.get(text.lower(), np.nan)
+        return float(text)
+    except ValueError:
+        return float("nan")
+
+
+def as_float_times(times: IntArray) -> FloatArray:
+    """Times as float64 microseconds, NaN where missing."""
+    return np.where(times == NAT, np.nan, times.astype(np.float64))

@@ -1,0 +1,165 @@
+"""The feature matrix: one row per (deal, as_of), ordered by deal id and moment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from crm.tables import DAY, NAT, Coded, FloatArray, IntArray, micros, moment
+from features.company import NEVER
+from features.history import History
+from features.moments import Moments
+from features.registry import Feature
+
+WEEK = 7 * DAY
+UNDATED = 0
+"""The as_of of rows of an export without dates: there is one moment only, the deal's entry."""
+
+
+@dataclass(frozen=True)
+class Snapshots:
+    """Pairs (deal, as_of), ordered by deal and moment.
+
+    Attributes:
+        deal: Code of the deal in its `History`, shape (n_pairs,).
+        as_of: Microseconds, shape (n_pairs,).
+    """
+
+    deal: IntArray
+    as_of: IntArray
+
+    def __len__(self) -> int:
+        return len(self.deal)
+
+    def take(self, rows: IntArray | NDArray[np.bool_]) -> Snapshots:
+        """The chosen pairs."""
+        return Snapshots(self.deal[rows], self.as_of[rows])
+
+
+@dataclass(frozen=True)
+class FeatureMatrix:
+    """Features of pairs, by column.
+
+    Attributes:
+        columns: Values by feature name, shape (n_pairs,): float64, or `Coded` for categories.
+        n_rows: Number of pairs.
+    """
+
+    columns: dict[str, FloatArray | Coded]
+    n_rows: int
+
+    def take(self, rows: IntArray | NDArray[np.bool_]) -> FeatureMatrix:
+        """The chosen rows."""
+        taken = {
+            name: values.take(rows) if isinstance(values, Coded) else values[rows]
+            for name, values in self.columns.items()
+        }
+        return FeatureMatrix(taken, int(rows.sum()) if rows.dtype == bool else len(rows))
+
+    def frame(self) -> pd.DataFrame:
+        """As a DataFrame: float64 columns, and text columns as plain strings with None for missing."""
+        data: dict[str, object] = {}
+        for name, values in self.columns.items():
+            if isinstance(values, Coded):
+                data[name] = pd.Series(np.array([*values.levels, None], dtype=object)[values.codes], dtype=object)
+            else:
+                data[name] = values
+        return pd.DataFrame(data, index=range(self.n_rows))
+
+    @classmethod
+    def of_frame(cls, frame: pd.DataFrame) -> FeatureMatrix:
+        """From a DataFrame such as `frame()` gives; columns of any other type than numbers are read as text."""
+        columns: dict[str, FloatArray | Coded] = {}
+        for name in frame.columns:
+            series = frame[name]
+            if pd.api.types.is_numeric_dtype(series):
+                columns[str(name)] = series.to_numpy(dtype=np.float64)
+            else:
+                columns[str(name)] = Coded.of([None if pd.isna(value) else str(value) for value in series])
+        return cls(columns, len(frame))
+
+
+def build_matrix(history: History, features: Sequence[Feature], pairs: Snapshots) -> FeatureMatrix:
+    """Values of features at pairs.
+
+    Args:
+        history: The deals.
+        features: What to compute; one whose needs the data lack is all missing.
+        pairs: Where.
+    """
+    moments = Moments(history, pairs.deal, pairs.as_of)
+    columns: dict[str, FloatArray | Coded] = {}
+    for item in features:
+        if all(need in history.sources for need in item.needs):
+            columns[item.name] = item.compute(moments)
+        elif item.is_category:
+            columns[item.name] = Coded(np.full(len(pairs), -1, dtype=np.int32), ())
+        else:
+            columns[item.name] = np.full(len(pairs), np.nan)
+    return FeatureMatrix(columns, len(pairs))
+
+
+def open_at(history: History, as_of: int) -> Snapshots:
+    """Every deal open at a moment: entered before it and not closed before it.
+
+    Where snapshots are taken at entry, each is seen as it was entered, as in training. Of an export without dates, every
+    open deal.
+    """
+    if history.crm.process.time_basis == "dates":
+        is_open = (history.created != NAT) & (history.created < as_of) & (history.closed >= as_of)
+        deals = np.flatnonzero(is_open).astype(np.int64)
+        if history.crm.process.snapshots == "entry":
+            return Snapshots(deals, history.created[deals])
+        return Snapshots(deals, np.full(len(deals), as_of, dtype=np.int64))
+    deals = np.flatnonzero(history.closed == NEVER).astype(np.int64)
+    return Snapshots(deals, np.full(len(deals), UNDATED, dtype=np.int64))
+
+
+def mondays(start: int, end: int) -> IntArray:
+    """Mondays 00:00 UTC in [start, end), in microseconds."""
+    first = start - (start - 4 * DAY) % WEEK  # 1970-01-05 was a Monday
+    first += WEEK if first < start else 0
+    return np.arange(first, end, WEEK, dtype=np.int64)
+
+
+def grid(history: History, end: int, *, start: int | None = None) -> Snapshots:
+    """Training snapshots: each deal on every Monday of its open life in [start, end), strictly before its close.
+
+    That is the population a rep sees on a random Monday, so each row counts once. With `snapshots = "entry"` in the
+    mapping, and for exports without dates, each deal once: as it was entered.
+
+    Args:
+        history: The deals.
+        end: Microseconds; no row lies at or after it.
+        start: Microseconds; by default from the first deal on.
+    """
+    if history.crm.process.time_basis != "dates":
+        deals = np.arange(history.n_deals, dtype=np.int64)
+        return Snapshots(deals, np.full(len(deals), UNDATED, dtype=np.int64))
+    born = np.where(history.created == NAT, NEVER, history.created)
+    if history.crm.process.snapshots == "entry":
+        inside = (born < end) & (born >= (start if start is not None else NAT))
+        deals = np.flatnonzero(inside).astype(np.int64)
+        return Snapshots(deals, born[deals])
+    if not np.any(born < end):
+        return Snapshots(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
+    days = mondays(int(born.min()) if start is None else start, end)
+    first = np.searchsorted(days, born, side="right")  # a Monday strictly after entry: entered *before* it
+    last = np.searchsorted(days, history.closed, side="left")  # and strictly before the close
+    n = np.maximum(last - first, 0)
+    deals = np.repeat(np.arange(history.n_deals, dtype=np.int64), n)
+    within = np.arange(len(deals)) - np.repeat(np.cumsum(n) - n, n)
+    return Snapshots(deals, days[np.repeat(first, n) + within])
+
+
+def next_midnight(newest: int) -> int:
+    """The first 00:00 UTC after a moment: the day on which everything up to that moment is known."""
+    day = moment(newest).astimezone(UTC).date() + timedelta(days=1)
+    return micros(datetime(day.year, day.month, day.day, tzinfo=UTC))
+
+

@@ -1,0 +1,1 @@
+"""The estimators, their calibration, explanation, evaluation and safekeeping."""

@@ -1,0 +1,35 @@
+"""Every error this room raises, as one tree.
+
+ModelError
+├── BundleError        a saved model is incomplete, or a byte of it was changed
+├── FeatureMismatch    a model needs a feature that this code or this matrix does not have
+├── NoChampionError    no version has been promoted yet
+├── UnknownVersionError
+└── RegistryUnavailableError  the MLflow registry cannot be reached
+"""
+
+from __future__ import annotations
+
+
+class ModelError(Exception):
+    """Any error about models; its text is fit to be shown to the user as it stands."""
+
+
+class BundleError(ModelError):
+    """A saved model is incomplete or was changed after it was saved; it is not loaded."""
+
+
+class FeatureMismatch(ModelError):
+    """A model needs features that are not there."""
+
+
+class NoChampionError(ModelError):
+    """No version of a model has been promoted yet."""
+
+
+class UnknownVersionError(ModelError):
+    """A version that the registry does not hold."""
+
+
+class RegistryUnavailableError(ModelError):
+    """The MLflow registry cannot be reached."""

@@ -1,0 +1,181 @@
+"""Reasons: what each feature adds to a deal's win probability, in points that add up exactly, and in words.
+
+A model's log-odds are a reference plus one contribution c_i per feature (`Estimator.contributions`). The step from the
+reference probability p_ref to the deal's probability p is shared out in proportion:
+
+    points_i = c_i x (p - p_ref) / sum_j c_j
+
+which adds up to p - p_ref exactly, under any monotone calibration. The step from the base rate to p_ref is a line of its
+own, so base rate + first line + all points = p. (Where the contributions cancel out, sum_j c_j ~ 0, the slope of the
+calibration at the reference takes the place of the ratio.)
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from crm.tables import Coded, FloatArray
+from features.matrix import FeatureMatrix
+from features.registry import Feature, Unit
+from models.calibration import Calibration
+
+ENOUGH_ROWS = 30
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One line of an explanation.
+
+    Attributes:
+        feature: Name of the feature.
+        points: What it adds to the win probability, as a share (0.05 is five points).
+        value: The deal's value, None where missing.
+        usual: Usual value among won deals of the same stage: median, or most frequent level; None where unknown.
+        sentence: All that in words.
+    """
+
+    feature: str
+    points: float
+    value: float | str | None
+    usual: float | str | None
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Described:
+    """What a saved model keeps of a feature, to speak about it.
+
+    Attributes:
+        name: Name of the feature.
+        unit: Unit of its value.
+        label: What it is, in the words of a rep.
+        usual: Usual value among won deals by stage, "" for all stages.
+    """
+
+    name: str
+    unit: Unit
+    label: str
+    usual: dict[str, float | str]
+
+    @classmethod
+    def learn(cls, feature: Feature, matrix: FeatureMatrix, won: FloatArray) -> Described:
+        """From training rows: the usual value among rows of won deals, overall and in each stage with enough of them."""
+        values = matrix.columns[feature.name]
+        usual: dict[str, float | str] = {}
+        stage = matrix.columns.get("stage")
+        groups = {"": won == 1}
+        if isinstance(stage, Coded):
+            groups |= {level: (won == 1) & (stage.codes == code) for code, level in enumerate(stage.levels)}
+        for group, rows in groups.items():
+            if group and rows.sum() < ENOUGH_ROWS:
+                continue
+            found = _usual(values, rows)
+            if found is not None:
+                usual[group] = found
+        return cls(feature.name, feature.unit, feature.label, usual)
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data."""
+        return {"name": self.name, "unit": self.unit, "label": self.label, "usual": self.usual}
+
+    def say(self, value: float | str | None, stage: str) -> tuple[float | str | None, str]:
+        """The usual value for a deal in a stage, and the sentence."""
+        usual = self.usual.get(stage, self.usual.get(""))
+        place = f" in {stage}" if stage and stage in self.usual and self.name != "stage" else ""
+        text = f"{self.label}: {show(self.unit, value)}"
+        if usual is not None:
+            text += f"; won deals{place} usually {show(self.unit, usual)}"
+        return usual, text
+
+
+def _usual(values: FloatArray | Coded, rows: Any) -> float | str | None:
+    if isinstance(values, Coded):
+        codes = values.codes[rows]
+        codes = codes[codes >= 0]
+        return values.levels[int(np.bincount(codes).argmax())] if len(codes) else None
+    some = values[rows]
+    some = some[~np.isnan(some)]
+    return float(np.median(some)) if len(some) else None
+
+
+def show(unit: Unit, value: float | str | None) -> str:
+    """A value in words, with its unit."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "none"
+    if isinstance(value, str):
+        return value
+    if unit == "days":
+        days = round(value) if abs(value) >= 2 else round(value, 1)
+        return f"{days:g} day" if days == 1 else f"{days:g} days"
+    if unit == "ratio":
+        return f"{100 * value:.0f} %"
+    if unit == "flag":
+        return "yes" if value else "no"
+    if unit == "currency":
+        return f"{value:,.0f}"
+    return f"{value:,.0f}" if value == round(value) else f"{value:,.1f}"
+
+
+def share_points(
+    contributions: FloatArray, p: FloatArray, reference: float, calibration: Calibration
+) -> tuple[FloatArray, float]:
+    """Points of each feature on the win probability.
+
+    Args:
+        contributions: Log-odds by row and feature, shape (n_rows, n_features).
+        p: Calibrated probability of each row.
+        reference: Log-odds that the contributions are added to.
+        calibration: The model's calibration.
+
+    Returns:
+        Points of shape (n_rows, n_features) with `points.sum(1) == p - p_ref`, and p_ref.
+    """
+    p_ref = float(calibration(np.array([reference]))[0])
+    total = contributions.sum(axis=1)
+    h = 1e-4
+    ends = calibration(np.array([reference - h, reference + h]))
+    slope = float(ends[1] - ends[0]) / (2 * h)
+    cancel = np.abs(total) < 1e-9
+    ratio = np.where(cancel, slope, (p - p_ref) / np.where(cancel, 1.0, total))
+    return contributions * ratio[:, None], p_ref
+
+
+def reasons_of_row(
+    described: dict[str, Described], names: tuple[str, ...], points: FloatArray, matrix: FeatureMatrix, row: int,
+    most: int | None = None,
+) -> list[Reason]:  # fmt: skip
+    """Reasons of one row, the weightiest first.
+
+    Args:
+        described: What the model knows of its features.
+        names: Features in the order of `points`.
+        points: Points of this row by feature, shape (n_features,).
+        matrix: The features.
+        row: Which row of the matrix.
+        most: How many at most; all by default. Features that add nothing are left out.
+    """
+    stage = _value(matrix.columns.get("stage"), row)
+    order = np.argsort(-np.abs(points), kind="stable")[:most]
+    found = []
+    for place in order:
+        if points[place] == 0:
+            break
+        name = names[place]
+        value = _value(matrix.columns.get(name), row)
+        usual, sentence = described[name].say(value, stage if isinstance(stage, str) else "")
+        found.append(Reason(name, float(points[place]), value, usual, sentence))
+    return found
+
+
+def _value(values: FloatArray | Coded | None, row: int) -> float | str | None:
+    if values is None:
+        return None
+    if isinstance(values, Coded):
+        code = values.codes[row]
+        return values.levels[code] if code >= 0 else None
+    number = float(values[row])
+    return None if math.isnan(number) else number

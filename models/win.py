@@ -1,0 +1,144 @@
+"""The win model: the probability that an open deal, once it closes, is won; with its reasons."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from crm.tables import Coded, FloatArray
+from features.matrix import FeatureMatrix
+from features.registry import Feature, declared
+from models.average import Average
+from models.calibration import KINDS, Calibration
+from models.errors import FeatureMismatch
+from models.estimator import Estimator, log_odds
+from models.explain import Described, Reason, reasons_of_row, share_points
+from models.logistic import Logistic
+from models.stage_age import StageAgeTable
+from models.trees import Trees
+
+NAME = "wonlost-win"
+ESTIMATORS: dict[str, type[Estimator]] = {kind.kind: kind for kind in (StageAgeTable, Logistic, Trees, Average)}
+
+Band = Literal["high", "medium", "low"]
+BANDS: tuple[Band, ...] = ("high", "medium", "low")
+
+
+@dataclass(frozen=True)
+class Explained:
+    """Probabilities of rows and how they come about.
+
+    Attributes:
+        p: Win probability, shape (n_rows,).
+        points: What each feature adds, shape (n_rows, n_features); `base_rate + step + points.sum(1) == p`.
+        names: Features in the order of `points`.
+        base_rate: Share won among the training rows.
+        step: From the base rate to the model's reference probability.
+    """
+
+    p: FloatArray
+    points: FloatArray
+    names: tuple[str, ...]
+    base_rate: float
+    step: float
+
+
+@dataclass(frozen=True)
+class WinModel:
+    """A fitted win model.
+
+    Attributes:
+        estimator: Gives log-odds.
+        calibration: Turns them into probabilities.
+        described: What is said of each feature, by name.
+        base_rate: Share won among the training rows.
+        trained_before: The training cut in microseconds: only what was known before it was used.
+        recipe: Name of the recipe that was chosen.
+        dated: Whether it was trained on an export with dates.
+    """
+
+    estimator: Estimator
+    calibration: Calibration
+    described: dict[str, Described]
+    base_rate: float
+    trained_before: int
+    recipe: str
+    dated: bool = True
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Names of the features that it reads."""
+        return self.estimator.features
+
+    def predict(self, matrix: FeatureMatrix) -> FloatArray:
+        """Win probability of each row, shape (n_rows,)."""
+        return self.calibration(self.estimator.margin(matrix))
+
+    def explain(self, matrix: FeatureMatrix) -> Explained:
+        """Win probability of each row and the points of each feature."""
+        p = self.predict(matrix)
+        contributions, reference = self.estimator.contributions(matrix)
+        points, p_ref = share_points(contributions, p, reference, self.calibration)
+        return Explained(p, points, self.features, self.base_rate, p_ref - self.base_rate)
+
+    def reasons(self, explained: Explained, matrix: FeatureMatrix, row: int, most: int | None = None) -> list[Reason]:
+        """Reasons of one row, the weightiest first; all that add anything, or the `most` weightiest."""
+        return reasons_of_row(self.described, explained.names, explained.points[row], matrix, row, most)
+
+    def band(self, p: FloatArray) -> Coded:
+        """Band of each probability: high where the odds are at least twice the base rate's, low where at most half."""
+        shift = log_odds(p) - log_odds(self.base_rate)
+        codes = np.where(shift >= np.log(2), 0, np.where(shift <= -np.log(2), 2, 1)).astype(np.int32)
+        return Coded(codes, BANDS)
+
+    def needed(self, available: list[Feature]) -> list[Feature]:
+        """The features to compute for it, in its own order.
+
+        Args:
+            available: What the company's data allow (`features_of`).
+
+        Raises:
+            FeatureMismatch: This code does not have a feature that it was trained with.
+        """
+        by_name = {item.name: item for item in (*declared(), *available)}
+        missing = [name for name in self.features if name not in by_name]
+        if missing:
+            raise FeatureMismatch(
+                f"the model was trained with features that this installation or this store lacks: {', '.join(missing)}"
+            )
+        return [by_name[name] for name in self.features]
+
+    def save(self, folder: Path) -> None:
+        """Write it into an empty folder: JSON and LightGBM's text, no code."""
+        (folder / "estimator").mkdir(parents=True)
+        self.estimator.save(folder / "estimator")
+        data = {
+            "estimator": self.estimator.kind,
+            "calibration": {"kind": self.calibration.kind, **self.calibration.numbers()},
+            "base_rate": self.base_rate,
+            "trained_before": self.trained_before,
+            "recipe": self.recipe,
+            "dated": self.dated,
+            "features": [self.described[name].to_json() for name in self.features],
+        }
+        (folder / "win.json").write_text(json.dumps(data, indent=1))
+
+    @classmethod
+    def load(cls, folder: Path) -> WinModel:
+        """Read what `save` wrote."""
+        data = json.loads((folder / "win.json").read_text())
+        calibration = dict(data["calibration"])
+        kind = calibration.pop("kind")
+        return cls(
+            estimator=ESTIMATORS[data["estimator"]].load(folder / "estimator"),
+            calibration=KINDS[kind].of(calibration),
+            described={item["name"]: Described(**item) for item in data["features"]},
+            base_rate=data["base_rate"],
+            trained_before=data["trained_before"],
+            recipe=data["recipe"],
+            dated=data["dated"],
+        )

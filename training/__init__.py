@@ -1,0 +1,1 @@
+"""Splits, rolling origins, the training run and the gate."""

@@ -1,0 +1,186 @@
+"""Recipes: the candidates for a win model, fitted at every origin and compared on what came next."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from crm.tables import FloatArray, IntArray
+from features.matrix import FeatureMatrix
+from models.average import Average
+from models.calibration import KINDS, Calibration, Plain, choose
+from models.estimator import Estimator
+from models.logistic import Logistic
+from models.metrics import row_log_loss
+from models.stage_age import StageAgeTable
+from models.trees import Trees, TreeSize
+from training.splits import Fold
+
+TIE = 0.001
+"""Recipes whose log-loss lies within this share of the best count as equally good; the simplest of them is taken."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A candidate.
+
+    Attributes:
+        name: Its name in tables and in MLflow.
+        build: Makes an unfitted estimator.
+        parts: Names of two recipes whose average in log-odds it is; () for one that is fitted by itself.
+        complexity: Rank by simplicity, 0 the simplest.
+    """
+
+    name: str
+    build: Callable[[], Estimator]
+    complexity: int
+    parts: tuple[str, ...] = ()
+
+
+SMALL = TreeSize(trees=150, leaves=7, depth=4, learning_rate=0.04, min_rows=40, l2=5.0)
+MIDDLE = TreeSize(trees=200, leaves=15, depth=6, learning_rate=0.05, min_rows=50, l2=5.0)
+LARGE = TreeSize(trees=250, leaves=31, depth=8, learning_rate=0.06, min_rows=60, l2=10.0)
+
+
+def recipes(threads: int) -> list[Recipe]:
+    """All candidates, the simplest first.
+
+    Args:
+        threads: Threads of each LightGBM fit.
+    """
+    found = [
+        Recipe("stage x age", StageAgeTable, 0),
+        Recipe("logistic, strong penalty", lambda: Logistic(0.003), 1),
+        Recipe("logistic", lambda: Logistic(0.1), 1),
+    ]
+    for number, (label, size) in enumerate((("small", SMALL), ("middle", MIDDLE), ("large", LARGE))):
+        found.append(Recipe(f"trees, {label}", _trees(size, threads), 2 + number))
+    for number, (label, size) in enumerate((("small", SMALL), ("middle", MIDDLE), ("large", LARGE))):
+        found.append(
+            Recipe(f"average, {label}", _average(size, threads), 5 + number, ("logistic", f"trees, {label}"))
+        )
+    return found
+
+
+def _trees(size: TreeSize, threads: int) -> Callable[[], Estimator]:
+    return lambda: Trees(size, threads=threads)
+
+
+def _average(size: TreeSize, threads: int) -> Callable[[], Estimator]:
+    return lambda: Average(size, threads=threads)
+
+
+BASELINES: dict[str, Callable[[], Estimator]] = {
+    "base rate": lambda: StageAgeTable(use_age=False, use_stage=False),
+    "stage rate": lambda: StageAgeTable(use_age=False),
+}
+
+
+@dataclass(frozen=True)
+class OutOfSample:
+    """What every candidate and baseline said, at each origin, of the rows that came next.
+
+    Attributes:
+        rows: Places of the rows in the training matrix, in order of fold, shape (n_test,).
+        fold: Number of each row's fold.
+        margins: Log-odds by recipe or baseline, shape (n_test,) each.
+        seconds: Seconds spent fitting and predicting, by recipe or baseline.
+    """
+
+    rows: IntArray
+    fold: IntArray
+    margins: dict[str, FloatArray]
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+def predict_origins(
+    matrix: FeatureMatrix, won: FloatArray, folds: Sequence[Fold], candidates: Sequence[Recipe],
+    step: Callable[[str], None] = lambda _: None,
+) -> OutOfSample:  # fmt: skip
+    """Fit every candidate and baseline at every origin and predict what came next.
+
+    Args:
+        matrix: Training rows.
+        won: Outcome of each row.
+        folds: The origins.
+        candidates: What to fit.
+        step: Called before each fit, with what it is.
+    """
+    builds = {name: build for name, build in BASELINES.items()}
+    builds |= {recipe.name: recipe.build for recipe in candidates if not recipe.parts}
+    found: dict[str, list[FloatArray]] = {name: [] for name in builds}
+    seconds = dict.fromkeys(builds, 0.0)
+    for fold in folds:
+        fit, test = matrix.take(fold.fit), matrix.take(fold.test)
+        for name, build in builds.items():
+            step(f"{name} at {fold.name}")
+            start = time.perf_counter()
+            estimator = build()
+            estimator.fit(fit, won[fold.fit])
+            found[name].append(estimator.margin(test))
+            seconds[name] += time.perf_counter() - start
+    margins = {name: np.concatenate(parts) for name, parts in found.items()}
+    for recipe in candidates:
+        if recipe.parts:
+            margins[recipe.name] = np.mean([margins[part] for part in recipe.parts], axis=0)
+    return OutOfSample(
+        np.concatenate([fold.test for fold in folds]),
+        np.repeat(np.arange(len(folds)), [len(fold.test) for fold in folds]),
+        margins,
+        seconds,
+    )
+
+
+def calibrated(margin: FloatArray, won: FloatArray, fold: IntArray, calibration: Calibration) -> FloatArray:
+    """Out-of-sample probabilities, each fold calibrated with a calibration of the same kind fitted on earlier folds."""
+    p = np.empty(len(margin))
+    for number in np.unique(fold):
+        now, earlier = fold == number, fold < number
+        form: Calibration = Plain()
+        if earlier.any() and won[earlier].min() < won[earlier].max():
+            form = KINDS[calibration.kind]()
+            form.fit(margin[earlier], won[earlier])
+        p[now] = form(margin[now])
+    return p
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The recipe that was chosen, with its calibration.
+
+    Attributes:
+        recipe: The recipe.
+        calibration: Fitted on all out-of-sample log-odds.
+        calibration_losses: Log-loss of each calibration tried, on the last origin's rows.
+        losses: Out-of-sample log-loss of each recipe, uncalibrated.
+        p: Out-of-sample probabilities of the recipe, calibrated on earlier folds only.
+    """
+
+    recipe: Recipe
+    calibration: Calibration
+    calibration_losses: dict[str, float]
+    losses: dict[str, float]
+    p: FloatArray
+
+
+def choose_recipe(candidates: Sequence[Recipe], oos: OutOfSample, won: FloatArray, deal: IntArray) -> Choice:
+    """The recipe with the least out-of-sample log-loss, the simplest of those that are equally good.
+
+    Args:
+        candidates: The recipes.
+        oos: What they said.
+        won: Outcome of each out-of-sample row, shape (n_test,).
+        deal: Deal of each out-of-sample row.
+    """
+    losses = {
+        recipe.name: float(row_log_loss(Plain()(oos.margins[recipe.name]), won).mean()) for recipe in candidates
+    }
+    best = min(losses.values())
+    good = [recipe for recipe in candidates if losses[recipe.name] <= best * (1 + TIE)]
+    recipe = min(good, key=lambda item: (item.complexity, losses[item.name]))
+    margin = oos.margins[recipe.name]
+    calibration, tried = choose(margin, won, deal, oos.fold == oos.fold.max())
+    return Choice(recipe, calibration, tried, losses, calibrated(margin, won, oos.fold, calibration))
