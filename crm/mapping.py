@@ -1,4 +1,4 @@
-"""Mappings from a company's export to the CRM's tables: the built-in ones, a company's own file, or the one recognised."""
+"""Mappings from an export to the CRM's tables: the built-in ones, a company's own file, or the one recognised."""
 
 from __future__ import annotations
 

@@ -6,6 +6,8 @@ A company's own columns lie together as a JSON object in `custom`, typed in the 
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from sqlalchemy.types import TypeEngine
 
@@ -21,7 +23,7 @@ CUSTOM = "custom"
 KEY_TYPE: TypeEngine[str] = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 """Identifiers, ordered by code point in every database, so that rows come in the same order from each."""
 
-SQL_TYPES: dict[Kind, TypeEngine[object]] = {
+SQL_TYPES: dict[Kind, TypeEngine[Any]] = {
     Kind.ID: sa.Text(),
     Kind.TEXT: sa.Text(),
     Kind.CATEGORY: sa.Text(),
@@ -40,7 +42,7 @@ def key_of(table: type[Table]) -> str:
 
 def _record(table: type[Table]) -> sa.Table:
     key = key_of(table)
-    columns: list[sa.Column[object]] = [sa.Column(key, KEY_TYPE, primary_key=True)]
+    columns: list[sa.Column[Any]] = [sa.Column(key, KEY_TYPE, primary_key=True)]
     columns += [
         sa.Column(name, SQL_TYPES[column.kind], nullable=not column.required)
         for name, column in table.columns().items()

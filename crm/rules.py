@@ -1,4 +1,4 @@
-"""What a mapping file may say, as data classes that check themselves: which header feeds which column, and how it reads."""
+"""What a mapping file may say, as models that check themselves: which header feeds which column, and how it reads."""
 
 from __future__ import annotations
 
@@ -112,7 +112,9 @@ class ProcessRule(_Strict):
 
     def process(self) -> Process:
         """As the store keeps it, with the stages that the mapping itself names."""
-        return Process(time_basis=self.time_basis, stages=self.stages, snapshots=self.snapshots, simulated=self.simulated)
+        return Process(
+            time_basis=self.time_basis, stages=self.stages, snapshots=self.snapshots, simulated=self.simulated
+        )
 
 
 class ColumnRule(_Strict):
@@ -167,7 +169,7 @@ class TableRule(_Strict):
         columns: Rule by column of the schema.
         custom: Rule by own column.
         values: Translation of cells by column: value in the export to value here, case-insensitive.
-        where: Patterns that a raw cell must fit, by header, for the row to be read; applied where the header is present.
+        where: Patterns that a cell must fit, by header, for the row to be read; applied where the header is present.
         unknown_deals: What to do with rows of a deal that neither the export nor the store holds.
     """
 

@@ -166,8 +166,9 @@ def read_attributes(connection: sa.Connection) -> list[Attribute]:
 
 def read_process(connection: sa.Connection) -> Process:
     """How the sales process is read, as the last import's mapping said."""
-    values = {row.key: json.loads(row.value) for row in connection.execute(sa.select(process)).all()}
-    return Process(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+    values: dict[str, Any] = {row.key: json.loads(row.value) for row in connection.execute(sa.select(process)).all()}
+    given = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+    return Process(**cast(dict[str, Any], given))
 
 
 class _Encoder:

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
-from typing import Literal
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from crm.schema import TABLES, Kind, Known
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -40,7 +42,7 @@ def micros(moment: datetime | date | str) -> int:
 
 def moment(value: int) -> datetime:
     """The moment in UTC of a number of microseconds since 1970."""
-    return pd.Timestamp(value, unit="us", tz="UTC").to_pydatetime()
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=value)
 
 
 @dataclass(frozen=True)
@@ -179,6 +181,8 @@ class CrmData:
 
     def frame(self, table: str) -> pd.DataFrame:
         """One table as a DataFrame: strings, UTC times, amounts in currency units; for people and notebooks."""
+        import pandas as pd  # takes a second, which commands that need no table save
+
         data: dict[str, object] = {}
         kinds = {a.name: a.kind for a in self.attributes if a.table == table}
         for name, values in self.tables[table].items():

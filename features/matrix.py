@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from crm.tables import DAY, NAT, Coded, FloatArray, IntArray, micros, moment
+from crm.tables import DAY, NAT, Coded, CrmData, FloatArray, IntArray
 from features.company import NEVER
 from features.history import History
 from features.moments import Moments
@@ -157,9 +156,10 @@ def grid(history: History, end: int, *, start: int | None = None) -> Snapshots:
     return Snapshots(deals, days[np.repeat(first, n) + within])
 
 
-def next_midnight(newest: int) -> int:
-    """The first 00:00 UTC after a moment: the day on which everything up to that moment is known."""
-    day = moment(newest).astimezone(UTC).date() + timedelta(days=1)
-    return micros(datetime(day.year, day.month, day.day, tzinfo=UTC))
+def default_as_of(crm: CrmData) -> int:
+    """The day by which everything imported is known: the first 00:00 UTC after the newest event not after the import.
 
-
+    An export without dates knows no such day: the time of import stands for it.
+    """
+    newest = crm.newest_event()
+    return crm.imported_at if newest == NAT else (newest // DAY + 1) * DAY

@@ -10,6 +10,9 @@ from crm.tables import DAY, Coded, CodeArray, FloatArray, IntArray
 from features.asof import Events, Seen
 from features.history import History
 
+LEAST_CLOSINGS = 20
+"""Fewer closed deals than this make no overall rate to compare a group's with."""
+
 
 class Moments:
     """Deals at moments, and everything that was known then.
@@ -134,9 +137,10 @@ class Moments:
 
     @cached_property
     def overall_rate(self) -> FloatArray:
-        """Win rate of all deals closed before as_of; one half before the first."""
+        """Win rate of all deals closed before as_of; missing before `LEAST_CLOSINGS` have closed."""
         seen = Seen(self._history.company.overall, np.zeros(len(self), dtype=np.int64), self.as_of)
-        return (seen.total("won") + 0.5) / (seen.count() + 1.0)
+        wins, n = seen.total("won"), seen.count()
+        return np.divide(wins, n, out=np.full(len(n), np.nan), where=n >= LEAST_CLOSINGS)
 
     def closings_overall(self, days: float) -> tuple[FloatArray, FloatArray]:
         """Wins and closed deals of the company in the last `days` days."""

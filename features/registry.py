@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from crm.tables import Coded, FloatArray
+from features.errors import FeatureError
 from features.history import History
 from features.moments import Moments
 
@@ -46,10 +47,6 @@ class Feature:
     def is_category(self) -> bool:
         """Whether its values are text."""
         return self.unit == "category"
-
-
-class FeatureError(Exception):
-    """A feature is declared twice, or without documentation."""
 
 
 _STATIC: dict[str, Feature] = {}

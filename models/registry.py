@@ -17,13 +17,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models.bundle import load_bundle
 from models.errors import NoChampionError, RegistryUnavailableError, UnknownVersionError
-from models.win import NAME, WinModel
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+    from models.win import WinModel
+
+NAME = "wonlost-win"
 CHAMPION = "champion"
 CHALLENGER = "challenger"
 DIGEST = "wonlost.digest"
@@ -197,10 +198,14 @@ class Registry:
         Raises:
             BundleError: A file of it was changed.
         """
+        from models.bundle import load_bundle  # LightGBM and scikit-learn take a second to import; listing needs neither
+
         return load_bundle(self.fetch(version), version.digest)
 
     def fetch(self, version: Version) -> Path:
         """The local copy of a version's bundle."""
+        from models.bundle import check_bundle
+
         folder = self.cache / f"{self.name}-{version.number}-{version.digest[:12]}"
         if not folder.is_dir():
             from mlflow.artifacts import download_artifacts
@@ -209,9 +214,9 @@ class Registry:
             with self._reachable():
                 got = Path(download_artifacts(f"models:/{self.name}/{version.number}", dst_path=str(part),
                                               tracking_uri=self.tracking_uri))  # fmt: skip
-            load_bundle(got / "bundle", version.digest)
+            check_bundle(got / "data" / "bundle", version.digest)
             with contextlib.suppress(OSError):  # another process may have been first
-                (got / "bundle").rename(folder)
+                (got / "data" / "bundle").rename(folder)
             shutil.rmtree(part, ignore_errors=True)
         return folder
 

@@ -16,12 +16,11 @@ from models.average import Average
 from models.calibration import KINDS, Calibration
 from models.errors import FeatureMismatch
 from models.estimator import Estimator, log_odds
-from models.explain import Described, Reason, reasons_of_row, share_points
+from models.explain import Described, share_points
 from models.logistic import Logistic
 from models.stage_age import StageAgeTable
 from models.trees import Trees
 
-NAME = "wonlost-win"
 ESTIMATORS: dict[str, type[Estimator]] = {kind.kind: kind for kind in (StageAgeTable, Logistic, Trees, Average)}
 
 Band = Literal["high", "medium", "low"]
@@ -84,10 +83,6 @@ class WinModel:
         contributions, reference = self.estimator.contributions(matrix)
         points, p_ref = share_points(contributions, p, reference, self.calibration)
         return Explained(p, points, self.features, self.base_rate, p_ref - self.base_rate)
-
-    def reasons(self, explained: Explained, matrix: FeatureMatrix, row: int, most: int | None = None) -> list[Reason]:
-        """Reasons of one row, the weightiest first; all that add anything, or the `most` weightiest."""
-        return reasons_of_row(self.described, explained.names, explained.points[row], matrix, row, most)
 
     def band(self, p: FloatArray) -> Coded:
         """Band of each probability: high where the odds are at least twice the base rate's, low where at most half."""

@@ -141,15 +141,15 @@ def bind(source: Source, table: str, mapping: Mapping) -> Binding:
             binding.flags = (won, closed)
             binding.absent.pop(name, None)
     for name, custom in rule.custom.items():
-        index = position(custom.sources)
-        if index is None:
+        found = position(custom.sources)
+        if found is None:
             binding.absent[name] = custom.sources
         else:
-            binding.custom[name] = index
+            binding.custom[name] = found
     for header, patterns in rule.where.items():
-        index = position([header])
-        if index is not None:
-            binding.where.append((index, tuple(pattern.casefold() for pattern in patterns)))
+        found = position([header])
+        if found is not None:
+            binding.where.append((found, tuple(pattern.casefold() for pattern in patterns)))
     return binding
 
 

@@ -13,8 +13,8 @@ from crm.tables import DAY, NAT, IntArray
 def settle(reader: RowReader, rows: Rows, imported_at: int) -> None:
     """Give each deal its outcome, its closing time or expected close, and note what cannot be true.
 
-    An export's close date is the expected close of an open deal and the closing time of a closed one. What a closed deal
-    shows as its expected close is not kept: it was overwritten when the deal closed.
+    An export's close date is the expected close of an open deal and the closing time of a closed one. What a closed
+    deal shows as its expected close is not kept: it was overwritten when the deal closed.
     """
     outcome, unclear = _outcome(reader, rows)
     n = len(rows)
@@ -60,9 +60,7 @@ def settle(reader: RowReader, rows: Rows, imported_at: int) -> None:
 
 def future(reader: RowReader, rows: Rows, column: str, moments: IntArray, imported_at: int, what: str) -> None:
     """Note the rows of a time column that lie after the import."""
-    reason = (
-        f"{what} after the time of this import; if the clock is right, set timezone under [format] to that of the export"
-    )
+    reason = f"{what} after the time of this import; is the timezone under [format] that of the export?"
     reader.problem(rows, column, (moments != NAT) & (moments > imported_at), reason)
 
 
@@ -83,8 +81,8 @@ def _outcome(reader: RowReader, rows: Rows) -> tuple[Text, Mask]:
     cells = rows.columns["outcome" if from_column else "stage"].values
     meaning = {folded(value): "won" for value in rule.won} | {folded(value): "lost" for value in rule.lost}
     if not from_column:
-        states = {value: meaning.get(folded(value), "") for value in set(cells)}
-        return np.array([states[value] for value in cells], dtype=object), unclear
+        by_stage = {value: meaning.get(folded(value), "") for value in set(cells)}
+        return np.array([by_stage[value] for value in cells], dtype=object), unclear
     meaning |= {folded(value): "" for value in (*rule.open, "")}
     found = {value: meaning.get(folded(value)) for value in set(cells)}
     unclear = np.array([found[value] is None for value in cells], dtype=bool)

@@ -1,4 +1,4 @@
-"""When each column is known, decided from the mapping, the schema and the changes at hand; and how the process is read."""
+"""When each column is known, from the mapping, the schema and the changes at hand; and how the process is read."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from crm.schema import TABLES, Known
 _NEVER_HISTORY = {"opportunity_id", "name", "created_at", "closed_at", "outcome", "sequence"}
 
 
-def record_attributes(connection: sa.Connection, bindings: Iterable[Binding], mapped: dict[str, list[str]]) -> list[str]:
+def record_attributes(
+    connection: sa.Connection, bindings: Iterable[Binding], mapped: dict[str, list[str]]
+) -> list[str]:
     """Write down every column at hand with when it is known; warnings come back.
 
     Args:
@@ -44,8 +46,8 @@ def record_attributes(connection: sa.Connection, bindings: Iterable[Binding], ma
                     "declared": custom.known.value if custom.known else None, "custom": 1,
                     "source": binding.header(name),
                 })  # fmt: skip
-    for row in connection.execute(sa.select(attributes)).mappings():
-        rows.setdefault((row["table_name"], row["name"]), dict(row))
+    for stored in connection.execute(sa.select(attributes)).mappings():
+        rows.setdefault((stored["table_name"], stored["name"]), dict(stored))
     with_history = _fields_with_history(connection)
     warnings = []
     for (table, name), row in rows.items():

@@ -82,7 +82,8 @@ class RowReader:
             for index, patterns in binding.where
         ]
         self._values = {
-            column: {folded(key): value for key, value in table.items()} for column, table in binding.rule.values.items()
+            column: {folded(key): value for key, value in table.items()}
+            for column, table in binding.rule.values.items()
         }
         self._clocks: dict[str, tuple[bool, bool]] = {}
 
@@ -95,7 +96,9 @@ class RowReader:
         """
         binding, form = self.binding, self.mapping.format
         rows = Rows(chunk.rows)
-        cells = {index: cleaned(values, PLAIN if index in chunk.plain else form) for index, values in chunk.columns.items()}
+        cells = {
+            index: cleaned(values, PLAIN if index in chunk.plain else form) for index, values in chunk.columns.items()
+        }
         for name, index in binding.columns.items():
             rows.texts[name] = self._translated(name, cells[index])
             rows.columns[name] = parsed(self._kinds[name], rows.texts[name], PLAIN if index in chunk.plain else form)

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
 from crm.errors import InputError, MappingError, Problem
 from crm.importing import deals, events
-from crm.importing.binding import Binding, assign, export_files, nearest
+from crm.importing.binding import Binding, assign, bind, export_files, nearest
 from crm.importing.known import record_attributes, record_process
 from crm.importing.problems import Problems
 from crm.importing.report import ColumnReport, FileReport, ImportReport, TableReport
@@ -103,8 +104,6 @@ class _Run:
         if rule is None:
             return f"mapping {self.mapping.name!r} has no [tables.opportunities], which a new store needs"
         lines = [f"no file fits [tables.opportunities] of mapping {self.mapping.name!r} (files: {list(rule.files)}):"]
-        from crm.importing.binding import bind
-
         for source in self.sources:
             missing = bind(source, "opportunities", self.mapping).missing_required()
             for column, headers in missing.items():
@@ -177,10 +176,12 @@ class _Run:
         """The checks across rows and files; raises what all checks have found."""
         if not self.problems.broken:
             for table, staging in self.staged.items():
-                bindings = [(number, reader.binding) for number, reader in self.readers if reader.binding.table == table]
+                bindings = [
+                    (number, reader.binding) for number, reader in self.readers if reader.binding.table == table
+                ]
+                staging.index_key()
                 if TABLES[table].key is None:
                     staging.number_repeats()
-                staging.index_key()
                 own = TABLES[table].key or next(iter(TABLES[table].columns()))
                 staging.check_duplicates(self.problems, {n: (b.source.name, b.header(own)) for n, b in bindings})
                 if table != "opportunities" and "opportunity_id" in TABLES[table].columns():
@@ -213,7 +214,9 @@ class _Run:
             and previous.mapping_sha256 == mapping_sha256(self.mapping)
             and [file["sha256"] for file in json.loads(previous.files)] == [file.sha256 for file in files]
         )
-        report = self._report(connection, previous.id if unchanged and previous else import_id, unchanged, files, tables)
+        report = self._report(
+            connection, previous.id if unchanged and previous else import_id, unchanged, files, tables
+        )
         for staging in self.staged.values():
             staging.drop()
         if unchanged:
@@ -252,7 +255,7 @@ class _Run:
         if opportunities is not None:
             staged = opportunities.table
             grouped = sa.select(staged.c.outcome, sa.func.count()).group_by(staged.c.outcome)
-            counts = {outcome: count for outcome, count in connection.execute(grouped).tuples()}
+            counts = dict(connection.execute(grouped).tuples().all())
             if self.mapping.process.time_basis == "dates":
                 missing = staged.c.created_at.is_(None)
                 without = connection.scalar(sa.select(sa.func.count()).select_from(staged).where(missing)) or 0
@@ -320,11 +323,11 @@ class _Run:
         return warnings
 
 
-def _meta(connection: sa.Connection) -> tuple[list[sa.Row[tuple[object, ...]]], list[sa.Row[tuple[object, ...]]]]:
+def _meta(connection: sa.Connection) -> tuple[list[sa.Row[Any]], list[sa.Row[Any]]]:
     rows = connection.execute(sa.select(attributes).order_by(attributes.c.table_name, attributes.c.name)).all()
     return list(rows), list(connection.execute(sa.select(process).order_by(process.c.key)).all())
 
 
-def _previous(connection: sa.Connection, import_id: int) -> sa.Row[tuple[int, str, str]] | None:
+def _previous(connection: sa.Connection, import_id: int) -> sa.Row[Any, Any, Any] | None:
     found = sa.select(imports.c.id, imports.c.mapping_sha256, imports.c.files)
     return connection.execute(found.where(imports.c.id < import_id).order_by(imports.c.id.desc()).limit(1)).first()

@@ -1,4 +1,4 @@
-"""Temporary tables in which an export waits until all of it is known to be right, and the way from there to the store."""
+"""Temporary tables in which an export waits until all of it is known to be right, and the way on to the store."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from crm.rules import TableRule
 from crm.schema import TABLES, Kind
 from crm.tables import NAT
 
-_INSERT_ROWS = 20_000
+_json_text = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class merged_json(GenericFunction[str]):  # noqa: N801  (SQLAlchemy registers it by this name)
@@ -89,15 +89,16 @@ class Staging:
             hashes = self._hashes({name: values for name, values in columns.items() if name != self._own_id})
             hashed = [0 if value else 1 for value in own]
             keys = [value or made for value, made in zip(own, hashes, strict=True)]
-        names = ["file_no", "row_no", "row_key", "hashed", *columns]
         lists = [[file_no] * len(rows), rows.numbers.tolist(), keys, hashed, *columns.values()]
         if self._custom:
             own_columns = {name: _plain(kind, rows.custom.get(name), len(rows)) for name, kind in self._custom.items()}
-            names.append(CUSTOM)
             lists.append([_json(own_columns, values) for values in zip(*own_columns.values(), strict=True)])
-        staged = [dict(zip(names, values, strict=True)) for values in zip(*lists, strict=True) if values[2]]
-        for start in range(0, len(staged), _INSERT_ROWS):
-            self._connection.execute(self.table.insert(), staged[start : start + _INSERT_ROWS])
+        staged = [values for values in zip(*lists, strict=True) if values[2]]
+        if staged:
+            # Straight to the driver: SQLAlchemy's own parameter handling would cost more than the insert.
+            mark = "?" if self._connection.dialect.paramstyle == "qmark" else "%s"
+            marks = ", ".join([mark] * len(lists))
+            self._connection.exec_driver_sql(f"INSERT INTO {self.table.name} VALUES ({marks})", staged)
         self.rows += len(staged)
 
     def number_repeats(self) -> None:
@@ -106,7 +107,7 @@ class Staging:
         order = (staged.c.file_no, staged.c.row_no)
         counted = (
             sa.select(*order, sa.func.row_number().over(partition_by=staged.c.row_key, order_by=order).label("n"))
-            .where(staged.c.hashed == 1)
+            .where(staged.c.hashed == 1, staged.c.row_key.in_(self._repeated()))
             .subquery()
         )
         self._connection.execute(
@@ -125,15 +126,21 @@ class Staging:
         staged = self.table
         order = (staged.c.file_no, staged.c.row_no)
         window: dict[str, Any] = {"partition_by": staged.c.row_key, "order_by": order}
-        seen = sa.select(
-            *order,
-            staged.c.row_key,
-            sa.func.first_value(staged.c.file_no).over(**window).label("first_file"),
-            sa.func.first_value(staged.c.row_no).over(**window).label("first_row"),
-            sa.func.row_number().over(**window).label("n"),
-        ).subquery()
+        seen = (
+            sa.select(
+                *order,
+                staged.c.row_key,
+                sa.func.first_value(staged.c.file_no).over(**window).label("first_file"),
+                sa.func.first_value(staged.c.row_no).over(**window).label("first_row"),
+                sa.func.row_number().over(**window).label("n"),
+            )
+            .where(staged.c.row_key.in_(self._repeated()))
+            .subquery()
+        )
         found = sa.select(seen).where(seen.c.n > 1).order_by(seen.c.file_no, seen.c.row_no)
         total = self._connection.scalar(sa.select(sa.func.count()).select_from(found.subquery())) or 0
+        if not total:
+            return
         for row in self._connection.execute(found.limit(SHOWN)):
             name, header = headers[row.file_no]
             other = headers[row.first_file][0]
@@ -162,6 +169,8 @@ class Staging:
             return
         unknown &= staged.c.opportunity_id.is_not(None)
         total = self._connection.scalar(sa.select(sa.func.count()).select_from(staged).where(unknown)) or 0
+        if not total:
+            return
         found = sa.select(staged.c.file_no, staged.c.row_no, staged.c.opportunity_id).where(unknown)
         for row in self._connection.execute(found.order_by(staged.c.file_no, staged.c.row_no).limit(SHOWN)):
             name, header = headers[row.file_no]
@@ -170,8 +179,13 @@ class Staging:
         problems.total += max(0, total - SHOWN)
 
     def index_key(self) -> None:
-        """Make looking up staged rows by their id fast."""
+        """Make looking up staged rows by their id fast; the checks below rest on it."""
         sa.Index(f"staged_{self.name}_key", self.table.c.row_key).create(self._connection)
+
+    def _repeated(self) -> sa.Select[tuple[str]]:
+        """Ids that occur more than once: read off the index, so that the usual case, none, costs little."""
+        key = self.table.c.row_key
+        return sa.select(key).group_by(key).having(sa.func.count() > 1)
 
     def put(self) -> tuple[int, int]:
         """Bring the staged rows into the store, touching only the mapped columns.
@@ -191,12 +205,12 @@ class Staging:
         new = self.rows - known
         if not new and not changed:
             return 0, 0
-        values = [staged.c.row_key, *(staged.c[name] for name in names)]
+        values: list[sa.ColumnElement[Any]] = [staged.c.row_key, *(staged.c[name] for name in names)]
         targets = [self._key, *names]
         if self._custom:
             values.append(merged_json(sa.literal("{}"), staged.c[CUSTOM]))
             targets.append(CUSTOM)
-        # "WHERE true", or SQLite's parser takes ON CONFLICT for a join's ON. Sorted, or each insert lands on another page.
+        # "WHERE true", or SQLite's parser takes ON CONFLICT for a join's ON. Sorted, or each row goes to another page.
         rows = sa.select(*values).where(sa.true()).order_by(staged.c.row_key)
         make = postgresql.insert if self._connection.dialect.name == "postgresql" else sqlite.insert
         insert = make(stored).from_select(targets, rows)
@@ -238,4 +252,4 @@ def _plain(kind: Kind, column: Parsed | None, n: int) -> list[Any]:
 
 
 def _json(names: dict[str, list[Any]], values: tuple[Any, ...]) -> str:
-    return json.dumps(dict(zip(names, values, strict=True)), ensure_ascii=False, separators=(",", ":"))
+    return _json_text(dict(zip(names, values, strict=True)))

@@ -95,7 +95,9 @@ def times(text: Text, form: Format) -> Parsed:
             fits = left & cells.str.fullmatch(_ISO).to_numpy(dtype=bool)
             with_offset = fits & cells.str.contains(_OFFSET, regex=True).to_numpy(dtype=bool)
             dated = fits & (cells.str.len() == 10).to_numpy(dtype=bool)
-            values[with_offset] = _micros(pd.to_datetime(cells[with_offset], format="ISO8601", utc=True, errors="coerce"))
+            values[with_offset] = _micros(
+                pd.to_datetime(cells[with_offset], format="ISO8601", utc=True, errors="coerce")
+            )
             local = fits & ~with_offset
             found = pd.to_datetime(cells[local], format="ISO8601", errors="coerce")
         else:
@@ -139,7 +141,7 @@ def _patterns(decimal: str, thousands: str | None) -> tuple[str, str]:
     plain = rf"[+-]?(?:\d+(?:{mark}\d*)?|{mark}\d+)(?:[eE][+-]?\d{{1,2}})?"
     if thousands is None:
         return plain, ""
-    group = r"[ \u00a0\u202f]" if thousands == " " else r"['’]" if thousands == "'" else re.escape(thousands)
+    group = r"[ \u00a0\u202f]" if thousands == " " else r"['\u2019]" if thousands == "'" else re.escape(thousands)
     return rf"(?:{plain}|[+-]?\d{{1,3}}(?:{group}\d{{3}})+(?:{mark}\d*)?)", group
 
 
@@ -182,7 +184,7 @@ def money(text: Text, form: Format) -> Parsed:
     cells, bad = _canonical(text, form, currency=True)
     filled = (text != "") & ~bad
     values = np.full(len(text), NAT, dtype=np.int64)
-    # Up to two decimals and below 10^12, the nearest hundredth of the double is the amount itself; others go by Decimal.
+    # Up to two decimals and below 10^12, the nearest hundredth of the double is the amount; others go by Decimal.
     simple = filled & cells.str.fullmatch(r"[+-]?\d{1,12}(?:\.\d{0,2})?").to_numpy(dtype=bool)
     values[simple] = np.rint(cells[simple].astype("float64").to_numpy() * 100).astype(np.int64)
     for index in np.flatnonzero(filled & ~simple):

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -87,7 +87,7 @@ class Source:
             if name.lower().endswith(".parquet"):
                 names = tuple(pq.ParquetFile(path).schema_arrow.names)
                 return cls(path, name, names, form)
-            with _text(path, name, form, "strict") as text:
+            with _text(path, form, "strict") as text:
                 first = text.readline()
                 delimiter = form.delimiter or _sniffed(first)
                 text.seek(0)
@@ -123,7 +123,7 @@ class Source:
         width = len(self.header)
         ragged: list[Problem] = []
         n_ragged = 0
-        with _text(self.path, self.name, self.format, "strict") as text:
+        with _text(self.path, self.format, "strict") as text:
             # Strict: an unclosed quote would otherwise swallow the rest of the file as one cell without a word.
             reader = csv.reader(text, delimiter=self.delimiter, strict=True)
             next(reader)
@@ -187,10 +187,13 @@ def _as_text(array: Any) -> NDArray[np.object_]:
     return values
 
 
-def _text(path: Path, name: str, form: Format, errors: str) -> IO[str]:
-    binary: IO[bytes] = gzip.open(path, "rb") if name.lower().endswith(".gz") else path.open("rb")
+def _binary(path: Path) -> IO[bytes]:
+    return cast(IO[bytes], gzip.open(path, "rb")) if path.name.lower().endswith(".gz") else path.open("rb")
+
+
+def _text(path: Path, form: Format, errors: str) -> IO[str]:
     encoding = "utf-8-sig" if codecs.lookup(form.encoding).name == "utf-8" else form.encoding
-    return io.TextIOWrapper(binary, encoding=encoding, errors=errors, newline="")
+    return io.TextIOWrapper(_binary(path), encoding=encoding, errors=errors, newline="")
 
 
 def _sniffed(line: str) -> str:
@@ -213,7 +216,7 @@ def _undecodable(path: Path, name: str, form: Format, delimiter: str) -> Problem
     """Where the first byte lies that is not in the declared encoding: its offset, and the record that it is in."""
     decoder = codecs.getincrementaldecoder(form.encoding)()
     offset, start, advice = 0, b"", "cp1252 is usual for exports of Excel"
-    with gzip.open(path, "rb") if name.lower().endswith(".gz") else path.open("rb") as file:
+    with _binary(path) as file:
         while True:
             block = file.read(1 << 20)
             start = start or block[:4]
@@ -232,13 +235,13 @@ def _undecodable(path: Path, name: str, form: Format, delimiter: str) -> Problem
             break
     row, column, value = None, None, None
     if codecs.lookup(form.encoding).name in ("utf-8", "ascii"):
-        row, column, value = _first_escaped(path, name, form, delimiter)
+        row, column, value = _first_escaped(path, form, delimiter)
     reason = f"byte {offset} is not {form.encoding}; set encoding under [format] of the mapping ({advice})"
     return Problem(name, row, column, value, reason)
 
 
-def _first_escaped(path: Path, name: str, form: Format, delimiter: str) -> tuple[int | None, str | None, str | None]:
-    with _text(path, name, form, "surrogateescape") as text:
+def _first_escaped(path: Path, form: Format, delimiter: str) -> tuple[int | None, str | None, str | None]:
+    with _text(path, form, "surrogateescape") as text:
         header: list[str] = []
         for row, record in enumerate(csv.reader(text, delimiter=delimiter), start=1):
             header = header or record

@@ -34,6 +34,9 @@ _INBOUND = (0.72, 0.22, 0.06)
 PLANNED_SHARE = 0.35
 """Share of open deals beyond qualification, with a customer who still answers, that have a meeting planned."""
 
+DEMO_HELD, QUOTE_SENT, MEETING_PLANNED = 1, 2, 3
+"""What an activity marks, beside the ordinary ones (0)."""
+
 Lookup = Callable[[IntArray, IntArray], IntArray]
 
 
@@ -50,10 +53,6 @@ def _planned(course: Course, rng: np.random.Generator) -> dict[str, np.ndarray]:
         "contacts": state.contacts[rows],
         "milestone": np.full(len(rows), MEETING_PLANNED),
     }
-
-
-DEMO_HELD, QUOTE_SENT, MEETING_PLANNED = 1, 2, 3
-"""What an activity marks, beside the ordinary ones (0)."""
 
 
 def activities(
@@ -82,7 +81,8 @@ def activities(
     milestone = event["milestone"]
     kind = np.where(milestone == QUOTE_SENT, QUOTE, np.where(milestone > 0, MEETING, kind))
 
-    values, offset = [], []
+    values: list[str] = []
+    offset: list[int] = []
     for name in TYPES:
         offset.append(len(values))
         values += [f"{name}:{topic}" for topic in TOPICS[name]]

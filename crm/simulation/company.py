@@ -61,7 +61,9 @@ NAME_HEADS = (
 NAME_TAILS = (
     "werk", "tech", "line", "med", "trans", "data", "bau", "soft", "foods", "power", "parts", "care", "print", "lab",
 )  # fmt: skip
-LEGAL_FORMS = {"DACH": " GmbH", "France": " SAS", "Southern Europe": " SL", "North America": " Inc.", "UK & Ireland": " Ltd"}
+LEGAL_FORMS = {
+    "DACH": " GmbH", "France": " SAS", "Southern Europe": " SL", "North America": " Inc.", "UK & Ireland": " Ltd",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ class Users:
     bounds: IntArray
 
     def teammate(self, owner: IntArray, day: int, rng: np.random.Generator) -> IntArray:
-        """Another owner of the same team for each owner, one who is still there on that day where three tries find one."""
+        """Another owner of the same team for each owner; one who is still there on that day, if three tries find one."""
         team = self.team[owner]
         first, size = self.bounds[team], self.bounds[team + 1] - self.bounds[team]
         chosen = owner
@@ -179,7 +181,8 @@ def found_accounts(n_accounts: int, users: Users, rng: np.random.Generator) -> A
     region = np.array([regions.index(name) for name in COUNTRIES.values()])[country]
     segment = rng.choice(len(SEGMENTS), n_accounts, p=SEGMENT_SHARES)
     scale = np.array([45.0, 420.0, 4_500.0])[segment] * np.exp(0.7 * rng.standard_normal(n_accounts))
-    employees = np.clip(np.round(scale), [[5], [150], [1500]], [[149], [1499], [90_000]])[segment, np.arange(n_accounts)]
+    fewest, most = np.array([5, 150, 1_500])[segment], np.array([149, 1_499, 90_000])[segment]
+    employees = np.clip(np.round(scale), fewest, most)
     team = 2 * region + (segment == 2)
     size = users.bounds[team + 1] - users.bounds[team]
     heads, tails = rng.integers(0, len(NAME_HEADS), n_accounts), rng.integers(0, len(NAME_TAILS), n_accounts)

@@ -12,7 +12,7 @@ from crm.simulation.clock import WEEK, entry_times, within
 from crm.simulation.company import Accounts, Users
 from crm.simulation.dynamics import Happened, Move, close_date, step
 from crm.simulation.hazards import BoolArray, State, Week, week_of
-from crm.simulation.parameters import CHAMPION, ROLES, Parameters
+from crm.simulation.parameters import BLOCKER, CHAMPION, DECISION_MAKER, ECONOMIC_BUYER, ROLES, Parameters
 from crm.tables import DAY, NAT, FloatArray, IntArray
 
 DISCOUNT_SHARE = 0.45
@@ -23,6 +23,7 @@ class Log:
     """Dated events as they happen, gathered per kind as columns."""
 
     def __init__(self) -> None:
+        """Begin with nothing noted."""
         self._parts: dict[str, list[dict[str, np.ndarray]]] = defaultdict(list)
 
     def add(self, kind: str, **columns: np.ndarray) -> None:
@@ -32,8 +33,6 @@ class Log:
     def columns(self, kind: str) -> dict[str, np.ndarray]:
         """All events of a kind, in order of deal and time (and of noting, where those are equal)."""
         parts = self._parts[kind]
-        if not parts:
-            return {}
         joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         order = np.lexsort((joined["time"], joined["deal"]))
         return {name: values[order] for name, values in joined.items()}
@@ -152,8 +151,8 @@ def _enter(
     state.momentum[rows] = p.quality_in_momentum * state.quality[rows] / p.difficulty + 0.8 * rng.standard_normal(n)
     state.stage[rows] = np.where(kind > 0, 1, np.where(rng.random(n) < 0.3, 1, 0))
     state.contacts[rows] = contact >= 0
-    state.decision_maker[rows] = np.isin(contact, (1, 2))
-    state.champion[rows], state.blocker[rows] = contact == CHAMPION, contact == len(ROLES) - 1
+    state.decision_maker[rows] = np.isin(contact, (DECISION_MAKER, ECONOMIC_BUYER))
+    state.champion[rows], state.blocker[rows] = contact == CHAMPION, contact == BLOCKER
     state.expected_day[rows] = expected
 
 

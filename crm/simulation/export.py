@@ -90,11 +90,12 @@ class Owners:
     """Who owned a deal at a time, from the first owner and the changes since."""
 
     def __init__(self, course: Course) -> None:
+        """Put the owners of all deals in order of time."""
         deals, changes = course.deals, course.log.columns("owners")
         n = len(deals.created)
-        deal = np.concatenate([np.arange(n), changes.get("deal", np.empty(0, np.int64))])
-        time = np.concatenate([deals.created, changes.get("time", np.empty(0, np.int64))])
-        owner = np.concatenate([deals.first_owner, changes.get("new", np.empty(0, np.int64))])
+        deal = np.concatenate([np.arange(n), changes["deal"]])
+        time = np.concatenate([deals.created, changes["time"]])
+        owner = np.concatenate([deals.first_owner, changes["new"]])
         key = self._key(deal, time)
         order = np.argsort(key, kind="stable")
         self._keys, self._owner = key[order], owner[order]
@@ -116,6 +117,7 @@ class Exporter:
     """Makes the tables of a run. The identifiers follow the order in which records were entered, and tell no more."""
 
     def __init__(self, course: Course, accounts: Accounts, users: Users, rng: np.random.Generator) -> None:
+        """Number the records of a run, and draw why its deals ended."""
         self.course, self.accounts_, self.users_, self.rng = course, accounts, users, rng
         self.ends = end_deals(course, users, rng)
         self.owners = Owners(course)
@@ -153,7 +155,8 @@ class Exporter:
         deals, ends, state = self.course.deals, self.ends, self.course.state
         stage = np.where(self.is_closed, np.where(deals.won, len(STAGES), len(STAGES) + 1), state.stage)
         region = self.accounts_.region[deals.account]
-        names = [f"{self.accounts_.name[a]} - {c.PRODUCTS[p]}" for a, p in zip(deals.account, deals.product, strict=True)]
+        pairs = zip(deals.account, deals.product, strict=True)
+        names = [f"{self.accounts_.name[account]} - {c.PRODUCTS[product]}" for account, product in pairs]
         return pd.DataFrame({
             "opportunity_id": self.deal_ids,
             "name": pd.Series(names, dtype="str"),
@@ -242,8 +245,8 @@ class Exporter:
             if name == "expected_close_at":
                 return np.asarray(np.datetime_as_string(values.astype("M8[D]")).astype(object) + "T00:00:00+00:00")
             if name == "owner_id":
-                return self.user_ids[values]
-            return np.array([*RIVALS, ""], dtype=object)[values]
+                return np.asarray(self.user_ids[values])
+            return np.asarray(np.array([*RIVALS, ""], dtype=object)[values])
 
         tracked = (
             ("amount", "amounts", deals.first_amount),

@@ -12,7 +12,7 @@ from crm.tables import IntArray
 
 
 def identifiers(prefix: str, n: int) -> NDArray[np.object_]:
-    """n record ids in order of entry: the prefix and a running number, shape (n,)."""
+    """Ids of n records: the prefix and a running number, shape (n,)."""
     width = max(len(str(n)), 5)
     return np.array([f"{prefix}{number:0{width}d}" for number in range(1, n + 1)], dtype=object)
 

@@ -64,6 +64,7 @@ class State:
     expected_day: IntArray
 
     def __len__(self) -> int:
+        """Number of deals."""
         return len(self.stage)
 
     def take(self, rows: IntArray | BoolArray) -> State:

@@ -71,10 +71,9 @@ def _mess_up(text: str, language: str, stock: Phrases, dice: _Dice) -> str:
     return text
 
 
-def _write(
-    table: dict[str, dict[str, list[str]]], reason: str, second: str, language: str, rival: str, dice: _Dice
-) -> str:
+def _write(kind: str, reason: str, second: str, language: str, rival: str, dice: _Dice) -> str:
     stock = phrases()
+    table = stock.loss if kind == "loss" else stock.win
     if dice.roll() < JUNK_SHARE:
         return _fill(dice.pick(stock.junk), stock, rival, dice)
     sentences = table[language].get(reason)
@@ -86,9 +85,9 @@ def _write(
         text += dice.pick((" ", " + ", " / ", " - ", "\n")) + _fill(dice.pick(extra), stock, rival, dice)
     if language == "en":
         if dice.roll() < 0.25:
-            text = dice.pick(stock.openings) + text
+            text = dice.pick(stock.openings[kind]) + text
         if dice.roll() < 0.25:
-            text += " " + _fill(dice.pick(stock.endings), stock, rival, dice)
+            text += " " + _fill(dice.pick(stock.endings[kind]), stock, rival, dice)
     return _mess_up(text, language, stock, dice)
 
 
@@ -107,9 +106,8 @@ def write_notes(
         rival: Name of the rival in each deal, "" where none is known.
         rng: Where all chance comes from.
     """
-    table = phrases().loss if kind == "loss" else phrases().win
     rows = rng.random((len(reason), _DRAWS)).astype(np.float64)
     return [
-        _write(table, names[r], names[s], LANGUAGES[lang], who, _Dice(row))
+        _write(kind, names[r], names[s], LANGUAGES[lang], who, _Dice(row))
         for r, s, lang, who, row in zip(reason, second, language, rival, rows, strict=True)
     ]

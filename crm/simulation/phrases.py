@@ -16,7 +16,7 @@ class Phrases:
         loss: Sentences by language and true loss reason; a language may lack a reason.
         win: Sentences by language and true win reason.
         slots: Words for each slot of a sentence, by slot name.
-        openings: What a note may begin with.
+        openings: What a note on a loss or on a win may begin with.
         endings: What it may end with.
         junk: Notes that say nothing.
         short: Abbreviations by the word that they stand for.
@@ -25,8 +25,8 @@ class Phrases:
     loss: dict[str, dict[str, list[str]]]
     win: dict[str, dict[str, list[str]]]
     slots: dict[str, list[str]]
-    openings: list[str]
-    endings: list[str]
+    openings: dict[str, list[str]]
+    endings: dict[str, list[str]]
     junk: list[str]
     short: dict[str, str]
 

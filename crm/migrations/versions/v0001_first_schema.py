@@ -5,16 +5,19 @@ Written out rather than derived from `crm.records`, because a version must stay 
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0001"
 down_revision = None
 
-TEXT, BIG, SMALL, NUMBER = sa.Text(), sa.BigInteger(), sa.SmallInteger(), sa.Double()
+TEXT, BIG, SMALL = sa.Text(), sa.BigInteger(), sa.SmallInteger()
+NUMBER: sa.Double[float] = sa.Double()
 KEY = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
-TABLES: dict[str, list[tuple[str, sa.types.TypeEngine[object]]]] = {
+TABLES: dict[str, list[tuple[str, sa.types.TypeEngine[Any]]]] = {
     "opportunities": [
         ("name", TEXT), ("created_at", BIG), ("closed_at", BIG), ("outcome", TEXT), ("sequence", NUMBER),
         ("account_id", TEXT), ("owner_id", TEXT), ("stage", TEXT), ("amount", BIG), ("currency", TEXT),

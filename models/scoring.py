@@ -1,0 +1,106 @@
+"""Scores of open deals: what the command line writes and the API serves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from crm.tables import Coded, FloatArray, IntArray, moment
+from features.history import History
+from features.matrix import FeatureMatrix, Snapshots, build_matrix, open_at
+from features.registry import features_of
+from models.explain import Reason, reasons_of_row
+from models.win import WinModel
+
+BATCH = 20_000
+SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of deals at one moment, ordered by deal id.
+
+    Attributes:
+        deal_ids: Ids, shape (n_deals,).
+        as_of: The moment in microseconds; None for an export without dates.
+        p: Win probability.
+        band: high, medium or low, against the base rate.
+        in_sample: Whether the moment lies before the model's training cut, so that the model may have seen the outcome.
+        matrix: The features.
+        points: What each feature adds, shape (n_deals, n_features).
+        base_rate: Share won among the model's training rows.
+        step: From the base rate to the model's reference.
+        model: The model.
+    """
+
+    deal_ids: tuple[str, ...]
+    as_of: int | None
+    p: FloatArray
+    band: Coded
+    in_sample: bool
+    matrix: FeatureMatrix
+    points: FloatArray
+    base_rate: float
+    step: float
+    model: WinModel
+
+    def __len__(self) -> int:
+        return len(self.deal_ids)
+
+    def reasons(self, row: int, most: int | None = None) -> list[Reason]:
+        """Reasons of one deal, the weightiest first: all that add anything, or the `most` weightiest."""
+        return reasons_of_row(self.model.described, self.model.features, self.points[row], self.matrix, row, most)
+
+
+def score_pairs(history: History, model: WinModel, pairs: Snapshots, as_of: int | None) -> Scores:
+    """Score deals at given moments.
+
+    Args:
+        history: The deals.
+        model: The model.
+        pairs: Deals and the moments at which their features are taken.
+        as_of: The moment that the scores are for.
+    """
+    matrix = build_matrix(history, model.needed(features_of(history)), pairs)
+    explained = model.explain(matrix)
+    ids = tuple(history.deal_ids[deal] for deal in pairs.deal)
+    in_sample = as_of is not None and model.dated and as_of < model.trained_before
+    return Scores(ids, as_of, explained.p, model.band(explained.p), in_sample, matrix, explained.points,
+                  explained.base_rate, explained.step, model)  # fmt: skip
+
+
+def score_open(history: History, model: WinModel, as_of: int) -> Iterator[Scores]:
+    """Score every deal open at a moment, some thousands at a time so that memory stays small.
+
+    Args:
+        history: All deals.
+        model: The model.
+        as_of: Microseconds; without meaning for an export without dates.
+    """
+    pairs = open_at(history, as_of)
+    dated = history.crm.process.time_basis == "dates"
+    for start in range(0, len(pairs), BATCH):
+        rows: IntArray = np.arange(start, min(start + BATCH, len(pairs)), dtype=np.int64)
+        yield score_pairs(history, model, pairs.take(rows), as_of if dated else None)
+
+
+def reason_text(reasons: list[Reason]) -> str:
+    """Reasons as one line, each with its points."""
+    return "; ".join(f"{reason.sentence} ({100 * reason.points:+.1f})" for reason in reasons)
+
+
+def score_frame(scores: Scores, version: int, most: int = SHOWN) -> pd.DataFrame:
+    """Scores as a table for files: one row per deal, the weightiest reasons in one text column."""
+    when = None if scores.as_of is None else f"{moment(scores.as_of):%Y-%m-%dT%H:%M:%SZ}"
+    return pd.DataFrame({
+        "opportunity_id": list(scores.deal_ids),
+        "as_of": [when] * len(scores),
+        "win_probability": scores.p,
+        "band": scores.band.strings(),
+        "model_version": version,
+        "reasons": [reason_text(scores.reasons(row, most)) for row in range(len(scores))],
+        "in_sample": scores.in_sample,
+    })  # fmt: skip

@@ -1,0 +1,194 @@
+"""The MLflow side of a training run: what is logged, registered, and promoted or refused."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import subprocess
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from crm.tables import CrmData, moment
+from features.matrix import FeatureMatrix
+from features.registry import absent_of
+from models.bundle import save_bundle
+from models.registry import (
+    DECISION, DIGEST, METRICS, NAME, SIMULATED, Registry, Version, make_sqlite_folder, quiet_mlflow
+)
+from models.win import WinModel
+from training.evaluation import MODEL
+from training.gate import Refused
+from training.plots import draw
+from training.run import Trained, split_kind
+
+OUT_OF_SAMPLE = "out_of_sample.parquet"
+
+
+def code_version() -> str:
+    """The commit of the code where it runs from a checkout, else the installed version."""
+    try:
+        found = subprocess.run(
+            ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"],
+            capture_output=True, text=True, check=True, timeout=10,
+        )  # fmt: skip
+        return found.stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return importlib.metadata.version("wonlost")
+
+
+def headline(trained: Trained) -> dict[str, Any]:
+    """The figures that are kept with a version and shown by `wonlost models`."""
+    model, base = trained.report.overall[MODEL], trained.report.overall["base rate"]
+    table = trained.report.overall["stage x age"]
+    won, lost = trained.data.n_deals
+    return {
+        "recipe": trained.choice.recipe.name, "calibration": trained.choice.calibration.kind,
+        "log_loss": model.log_loss, "brier": model.brier, "auc": model.auc, "ece": model.ece,
+        "base_rate_log_loss": base.log_loss, "stage_age_log_loss": table.log_loss,
+        "gain": trained.decision.gain_share, "gain_lower": trained.decision.gain.lower,
+        "gain_upper": trained.decision.gain.upper, "won_deals": won, "lost_deals": lost,
+        "trained_before": f"{moment(trained.data.cut):%Y-%m-%d}", "tested_rows": model.n,
+    }  # fmt: skip
+
+
+class Tracker:
+    """Logs runs to MLflow and registers their models.
+
+    Args:
+        registry: The registry of models.
+        artifacts: Where MLflow keeps files of a local (SQLite) tracking store; a tracking server decides itself.
+        experiment: Name of the MLflow experiment.
+    """
+
+    def __init__(self, registry: Registry, artifacts: Path, experiment: str = NAME) -> None:
+        self.registry = registry
+        self.artifacts = artifacts
+        self.experiment = experiment
+
+    def _experiment_id(self) -> str:
+        client = self.registry.client
+        found = client.get_experiment_by_name(self.experiment)
+        if found is not None:
+            return str(found.experiment_id)
+        local = self.registry.tracking_uri.startswith("sqlite:")
+        place = self.artifacts.absolute().as_uri() if local else None
+        return str(client.create_experiment(self.experiment, artifact_location=place))
+
+    def record(self, trained: Trained) -> Version:
+        """Log a run, register its model, and promote it if the gate lets it through.
+
+        Returns:
+            The registered version.
+        """
+        make_sqlite_folder(self.registry.tracking_uri)
+        with quiet_mlflow():
+            import mlflow
+
+            mlflow.set_tracking_uri(self.registry.tracking_uri)
+            with (
+                mlflow.start_run(experiment_id=self._experiment_id(), run_name=trained.choice.recipe.name) as run,
+                tempfile.TemporaryDirectory() as scratch,
+            ):
+                self._log(trained, Path(scratch))
+                number, digest = self._register(trained.model, trained.data.matrix, Path(scratch))
+                tags = {
+                    DIGEST: digest, METRICS: json.dumps(headline(trained)), DECISION: trained.decision.reason,
+                    SIMULATED: str(trained.data.history.crm.process.simulated).lower(),
+                }  # fmt: skip
+                for name, value in tags.items():
+                    self.registry.client.set_model_version_tag(self.registry.name, str(number), name, value)
+                mlflow.set_tags({"decision": trained.decision.reason, "promoted": trained.decision.promoted})
+                run_id = run.info.run_id
+        if trained.decision.promoted:
+            self.registry.promote(number)
+        else:
+            self.registry.challenge(number, trained.decision.reason)
+        version = self.registry.version(number)
+        assert version.run_id == run_id
+        return version
+
+    def record_refusal(self, refusal: Refused, crm: CrmData, cut: int) -> None:
+        """Log an attempt that ended before there was a model."""
+        make_sqlite_folder(self.registry.tracking_uri)
+        with quiet_mlflow():
+            import mlflow
+
+            mlflow.set_tracking_uri(self.registry.tracking_uri)
+            with mlflow.start_run(experiment_id=self._experiment_id(), run_name="refused"):
+                mlflow.log_params({"trained_before": f"{moment(cut):%Y-%m-%d}", "time_basis": crm.process.time_basis})
+                mlflow.set_tags({"decision": str(refusal), "promoted": False, "code_version": code_version()})
+
+    def _log(self, trained: Trained, scratch: Path) -> None:
+        import mlflow
+
+        data, choice = trained.data, trained.choice
+        won, lost = data.n_deals
+        mlflow.log_params({
+            "trained_before": f"{moment(data.cut):%Y-%m-%d}", "recipe": choice.recipe.name,
+            "calibration": choice.calibration.kind, "splits": split_kind(data.history),
+            "origins": ", ".join(fold.name for fold in trained.folds), "rows": len(data.rows),
+            "won_deals": won, "lost_deals": lost, "features": len(trained.model.features),
+        })  # fmt: skip
+        mlflow.set_tags({
+            "data_hash": data.data_hash, "code_version": code_version(),
+            "simulated": data.history.crm.process.simulated, "warnings": "\n".join(trained.warnings),
+        })  # fmt: skip
+        for name, metrics in trained.report.overall.items():
+            prefix = "" if name == MODEL else f"{name.replace(' ', '_').replace(',', '')}."
+            mlflow.log_metrics({
+                f"{prefix}{key}": value for key, value in asdict(metrics).items() if value == value
+            })  # fmt: skip
+        mlflow.log_metrics({f"seconds.{name.replace(' ', '_')}": value for name, value in trained.seconds.items()})
+        mlflow.log_dict({
+            "features": [{"name": item.name, "family": item.family, "unit": item.unit, "needs": list(item.needs),
+                          "doc": item.doc, "used": item.name in trained.model.features} for item in data.features],
+            "absent": absent_of(data.history),
+        }, "features.json")  # fmt: skip
+        mlflow.log_dict({
+            **trained.report.to_json(), "recipes": choice.losses, "calibrations": choice.calibration_losses,
+            "decision": asdict(trained.decision), "warnings": trained.warnings,
+        }, "evaluation.json")  # fmt: skip
+        tested = scratch / OUT_OF_SAMPLE
+        trained.tested.frame().to_parquet(tested, index=False)
+        mlflow.log_artifact(str(tested))
+        plots = scratch / "plots"
+        plots.mkdir()
+        draw(trained.tested, trained.report, plots)
+        mlflow.log_artifacts(str(plots), "plots")
+
+    def _register(self, model: WinModel, matrix: FeatureMatrix, scratch: Path) -> tuple[int, str]:
+        import mlflow
+
+        bundle = scratch / "bundle"
+        digest = save_bundle(model, bundle)
+        info = mlflow.pyfunc.log_model(
+            name="model", loader_module="models.pyfunc_win", data_path=str(bundle), signature=signature(model),
+            pip_requirements=[f"wonlost=={importlib.metadata.version('wonlost')}"],
+            metadata={"digest": digest, "features": list(model.features)},
+        )  # fmt: skip
+        registered = mlflow.register_model(info.model_uri, self.registry.name)
+        return int(registered.version), digest
+
+
+def signature(model: WinModel) -> Any:
+    """The model's MLflow signature: its feature matrix, every column optional (missing values), and a probability."""
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, DataType, Schema
+
+    columns = [
+        ColSpec(DataType.string if model.described[name].unit == "category" else DataType.double, name, required=False)
+        for name in model.features
+    ]
+    return ModelSignature(inputs=Schema(columns), outputs=Schema([ColSpec(DataType.double)]))
+
+
+def out_of_sample(registry: Registry, version: Version) -> Path:
+    """Local path of a version's out-of-sample predictions, for `training.evaluation.compare`."""
+    from mlflow.artifacts import download_artifacts
+
+    return Path(download_artifacts(run_id=version.run_id, artifact_path=OUT_OF_SAMPLE,
+                                   tracking_uri=registry.tracking_uri))  # fmt: skip
+
+

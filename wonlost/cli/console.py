@@ -1,0 +1,107 @@
+"""What all commands share: settings, the store, the registry, errors in one line, and how things are printed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from crm.tables import CrmData, micros, moment
+from models.registry import Registry
+from wonlost.settings import Settings
+
+if TYPE_CHECKING:
+    from crm.store import Store
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+SIMULATED = "simulated data"
+
+StoreOption = Annotated[
+    str, typer.Option("--store", metavar="URL", help="Store of the imported CRM; by default WONLOST_STORE, else an "
+                                                     "SQLite file under var/.")
+]  # fmt: skip
+AsOfOption = Annotated[
+    str, typer.Option("--as-of", metavar="DATE", help="00:00 UTC of this day, or an instant; by default the day after "
+                                                      "the newest event that is not after the import.")
+]  # fmt: skip
+
+
+class UsageError(Exception):
+    """A command was called with something it cannot use."""
+
+
+def settings(store: str = "") -> Settings:
+    """Settings from the environment, with the store of the command line if one was given."""
+    found = Settings()
+    return found.model_copy(update={"store": store}) if store else found
+
+
+def registry_of(chosen: Settings) -> Registry:
+    """The registry of models."""
+    return Registry(chosen.tracking_uri, chosen.cache)
+
+
+@contextmanager
+def open_store(chosen: Settings) -> Iterator[Store]:
+    """The store, closed again at the end."""
+    from crm.store import Store  # SQLAlchemy takes a moment to import
+
+    if chosen.store_url.startswith("sqlite:///"):
+        chosen.var.mkdir(parents=True, exist_ok=True)
+    with Store.open(chosen.store_url) as store:
+        yield store
+
+
+def load(chosen: Settings) -> CrmData:
+    """Everything in the store."""
+    with open_store(chosen) as store:
+        return store.load()
+
+
+def parse_as_of(text: str, crm: CrmData) -> int | None:
+    """The moment that `--as-of` names, in microseconds; None where it was not given.
+
+    Raises:
+        UsageError: It is not a date, or the export has no dates.
+    """
+    if not text:
+        return None
+    if crm.process.time_basis != "dates":
+        raise UsageError("--as-of has no meaning here: the imported export has no dates")
+    try:
+        return micros(datetime.fromisoformat(text) if len(text) > 10 else date.fromisoformat(text))
+    except ValueError:
+        raise UsageError(f"--as-of {text!r} is not a date; write it as 2026-03-31") from None
+
+
+def reject_future(as_of: int, crm: CrmData) -> None:
+    """Refuse a moment that had not come when the data were imported, further than the next day.
+
+    Raises:
+        UsageError: It lies in the future.
+    """
+    if as_of > max(micros(datetime.now(UTC)), crm.imported_at) + 86_400_000_000:
+        raise UsageError(f"--as-of {moment(as_of):%Y-%m-%d} lies in the future")
+
+
+def table(title: str, columns: list[str], rows: list[list[str]], right: int = 1) -> Table:
+    """A plain table; columns from `right` on are aligned to the right."""
+    made = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for place, column in enumerate(columns):
+        made.add_column(column, justify="right" if place >= right else "left")
+    for row in rows:
+        made.add_row(*row)
+    return made
+
+
+def is_terminal() -> bool:
+    """Whether somebody watches: progress bars are for people."""
+    return sys.stderr.isatty()

@@ -1,0 +1,73 @@
+"""Commands about models and the server: models, promote, rollback, serve."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from crm.tables import moment
+from wonlost.cli.console import SIMULATED, StoreOption, out, registry_of, settings, table
+
+
+def models(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
+    """List the registered versions with their aliases, figures and decisions."""
+    versions = registry_of(settings()).versions()
+    if as_json:
+        typer.echo(json.dumps([asdict(version) for version in versions], indent=1))
+        return
+    if not versions:
+        out.print("no versions yet; see `wonlost train`")
+        return
+    rows = []
+    for version in versions:
+        figures = version.metrics
+        rows.append([
+            str(version.number), ", ".join(version.aliases), str(figures.get("recipe", "")),
+            str(figures.get("trained_before", "")),
+            *(f"{figures[name]:.4f}" if name in figures else "" for name in ("log_loss", "base_rate_log_loss", "auc")),
+            f"{moment(version.created_at * 1000):%Y-%m-%d %H:%M}",
+        ])  # fmt: skip
+    out.print(table("", ["version", "alias", "recipe", "trained before", "log-loss", "base rate", "AUC", "made (UTC)"],
+                    rows, right=4))  # fmt: skip
+    for version in versions:
+        told = f" [{SIMULATED}]" if version.simulated else ""
+        out.print(f"version {version.number}{told}: {version.decision}", markup=False)
+
+
+def promote(version: Annotated[int, typer.Argument(metavar="VERSION", help="Number of the version.")]) -> None:
+    """Make a version the champion; running servers pick it up by themselves."""
+    registry = registry_of(settings())
+    registry.promote(version)
+    out.print(f"version {version} is the champion")
+
+
+def rollback() -> None:
+    """Make the champion before the present one the champion again."""
+    version = registry_of(settings()).rollback()
+    out.print(f"version {version.number} is the champion again")
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on; loopback only until sign-in exists.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
+    store: StoreOption = "",
+) -> None:
+    """Serve the API on loopback."""
+    from serving.app import create_app
+    from serving.server import serve as run_server
+
+    chosen = settings(store)
+    app = create_app(
+        chosen.store_url, registry_of(chosen), refresh_seconds=chosen.refresh_seconds, max_deals=chosen.max_deals,
+        max_body_bytes=chosen.max_body_bytes,
+    )  # fmt: skip
+    run_server(app, host, port, lambda address: out.print(f"serving on {address} (docs at {address}/docs)", markup=False))
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these commands."""
+    for command in (models, promote, rollback, serve):
+        app.command(command.__name__)(command)

@@ -1,0 +1,130 @@
+"""Commands that score: score and explain."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from crm.tables import CrmData, moment
+from wonlost.cli.console import (
+    SIMULATED, AsOfOption, StoreOption, UsageError, err, load, out, parse_as_of, registry_of, reject_future, settings,
+    table
+)  # fmt: skip
+
+if TYPE_CHECKING:
+    from features.history import History
+    from models.registry import Version
+    from models.scoring import Scores
+    from models.win import WinModel
+
+EXTREMES = 5
+
+
+def _champion(store: str) -> tuple[CrmData, WinModel, Version]:
+    chosen = settings(store)
+    crm = load(chosen)
+    registry = registry_of(chosen)
+    version = registry.champion()
+    return crm, registry.load(version), version
+
+
+def _moment(as_of: str, crm: CrmData) -> int:
+    from features.matrix import default_as_of
+
+    asked = parse_as_of(as_of, crm)
+    when = default_as_of(crm) if asked is None else asked
+    reject_future(when, crm)
+    return when
+
+
+def score(
+    as_of: AsOfOption = "",
+    output: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE.csv|.parquet", help="Where to write the scores of all deals.")
+    ] = None,
+    store: StoreOption = "",
+) -> None:
+    """Score every deal open at a day, with its reasons; what the store knows of later days is ignored."""
+    from features.history import History
+    from models.scoring import score_open
+    from wonlost.scores_file import write_scores
+
+    if output is not None and output.suffix not in (".csv", ".parquet"):
+        raise UsageError(f"--out {output}: write to a .csv or a .parquet file")
+    crm, model, version = _champion(store)
+    when = _moment(as_of, crm)
+    history = History(crm)
+    batches = list(score_open(history, model, when)) if output is None else None
+    n = sum(map(len, batches)) if batches is not None else 0
+    if output is not None:
+        n, extremes = write_scores(score_open(history, model, when), version.number, output, EXTREMES)
+    else:
+        extremes = _extremes(batches or [])
+    _notes(crm, model, history, when)
+    told = f"open at {moment(when):%Y-%m-%d}" if crm.process.time_basis == "dates" else "open"
+    out.print(f"{n:,} deals {told}, scored by version {version.number} ({model.recipe}); base rate "
+              f"{100 * model.base_rate:.0f} %", markup=False)  # fmt: skip
+    for title, rows in extremes.items():
+        out.print(table(title, ["deal", "win", "band", "why (points)"], rows, right=9))
+    if output is not None:
+        out.print(f"wrote {output}", markup=False)
+
+
+def _notes(crm: CrmData, model: WinModel, history: History, when: int) -> None:
+    if model.dated and crm.process.time_basis == "dates" and when < model.trained_before:
+        err.print(f"note: in-sample: the model was trained on what was known before {moment(model.trained_before):%Y-%m-%d}"
+                  ", so it may have seen how these deals ended", markup=False)  # fmt: skip
+    if crm.process.simulated:
+        err.print(f"note: scores of {SIMULATED}", markup=False)
+
+
+def _extremes(batches: list[Scores]) -> dict[str, list[list[str]]]:
+    from wonlost.scores_file import Extremes
+
+    kept = Extremes(EXTREMES)
+    for batch in batches:
+        kept.add(batch)
+    return kept.tables()
+
+
+def explain(
+    deal: Annotated[str, typer.Argument(metavar="ID", help="Id of the deal in the CRM.")],
+    as_of: AsOfOption = "",
+    store: StoreOption = "",
+) -> None:
+    """Say why a deal has the win probability it has: every reason, in points that add up."""
+    import numpy as np
+
+    from features.history import History
+    from features.matrix import open_at
+    from models.scoring import score_pairs
+
+    crm, model, version = _champion(store)
+    when = _moment(as_of, crm)
+    history = History(crm)
+    code = history.code(deal)
+    if code is None:
+        raise UsageError(f"there is no deal {deal!r} in the store")
+    pairs = open_at(history, when)
+    pairs = pairs.take(np.flatnonzero(pairs.deal == code).astype(np.int64))
+    if not len(pairs):
+        raise UsageError(f"deal {deal!r} was not open at {moment(when):%Y-%m-%d}")
+    dated = crm.process.time_basis == "dates"
+    scores = score_pairs(history, model, pairs, when if dated else None)
+    _notes(crm, model, history, when)
+    told = f" on {moment(when):%Y-%m-%d}" if dated else ""
+    out.print(f"{deal}: {100 * scores.p[0]:.1f} % to be won{told} ({scores.band.strings()[0]}; version {version.number})",
+              markup=False)  # fmt: skip
+    rows = [["base rate: share won among the deals it learned from", f"{100 * scores.base_rate:.1f}"],
+            ["from the base rate to the model's average deal", f"{100 * scores.step:+.1f}"]]  # fmt: skip
+    rows += [[reason.sentence, f"{100 * reason.points:+.1f}"] for reason in scores.reasons(0)]
+    rows.append(["win probability", f"{100 * scores.p[0]:.1f}"])
+    out.print(table("", ["", "points"], rows))
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.command("score")(score)
+    app.command("explain")(explain)

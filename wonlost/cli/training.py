@@ -1,0 +1,114 @@
+"""The train command."""
+
+from __future__ import annotations
+
+import time
+
+import typer
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from crm.tables import CrmData
+from wonlost.cli.console import (
+    SIMULATED, AsOfOption, StoreOption, err, is_terminal, load, out, parse_as_of, registry_of, reject_future, settings,
+    table
+)  # fmt: skip
+
+REFUSED = 3
+
+
+def train(as_of: AsOfOption = "", store: StoreOption = "") -> None:
+    """Train on what was known before a day, log the run, register the model, and promote it if it earned that.
+
+    Exit code 0: promoted. 3: refused, with a line that says why. 1: an error.
+    """
+    from features.matrix import default_as_of
+    from training.gate import Refused
+    from training.run import train as run_training
+    from training.tracking import Tracker
+
+    start = time.perf_counter()
+    chosen = settings(store)
+    crm = load(chosen)
+    loading = time.perf_counter() - start
+    asked = parse_as_of(as_of, crm)
+    cut = default_as_of(crm) if asked is None else asked
+    reject_future(cut, crm)
+    tracker = Tracker(registry_of(chosen), chosen.artifacts)
+    with _bar() as bar:
+        task = bar.add_task("loading", total=1.0)
+
+        def progress(what: str, share: float) -> None:
+            bar.update(task, description=what, completed=share)
+
+        try:
+            trained = run_training(crm, cut=cut, threads=chosen.threads, least=chosen.least_deals, progress=progress)
+        except Refused as refusal:
+            bar.stop()
+            tracker.record_refusal(refusal, crm, cut)
+            out.print(f"refused: {refusal}", markup=False)
+            raise typer.Exit(REFUSED) from None
+        progress("logging and registering", 0.95)
+        before = time.perf_counter()
+        version = tracker.record(trained)
+        trained.seconds["logging"] = time.perf_counter() - before
+        progress("done", 1.0)
+    trained.seconds["loading"] = loading
+    _print_headline(trained.report.overall, trained.choice.recipe.name)
+    _print_groups("by stage", trained.report.by_stage)
+    _print_groups("by age", trained.report.by_age)
+    for warning in [*trained.warnings, *_simulated(crm)]:
+        err.print(f"note: {warning}", markup=False)
+    out.print("seconds: " + ", ".join(f"{name} {value:.1f}" for name, value in trained.seconds.items()), markup=False)
+    if not trained.decision.promoted:
+        out.print(f"refused: {trained.decision.reason}", markup=False)
+        raise typer.Exit(REFUSED)
+    out.print(f"promoted: version {version.number} of {chosen_name(version.metrics)}; {trained.decision.reason}",
+              markup=False)  # fmt: skip
+
+
+def chosen_name(metrics: dict[str, object]) -> str:
+    """The model and its recipe, in words."""
+    from models.registry import NAME
+
+    return f"{NAME} ({metrics['recipe']}, calibration {metrics['calibration']})"
+
+
+def _simulated(crm: CrmData) -> list[str]:
+    return [f"trained on {SIMULATED}"] if crm.process.simulated else []
+
+
+def _bar() -> Progress:
+    return Progress(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=err, transient=True,
+                    disable=not is_terminal())  # fmt: skip
+
+
+def _print_headline(overall: dict[str, object], recipe: str) -> None:
+    from models.metrics import Metrics
+
+    shown = {"base rate": "base rate", "stage rate": "stage rate", "stage x age": "stage x age", "logistic": "logistic",
+             "model": f"model: {recipe}, calibrated"}  # fmt: skip
+    rows = []
+    for name, label in shown.items():
+        metrics = overall.get(name)
+        if isinstance(metrics, Metrics):
+            figures = (metrics.log_loss, metrics.brier, metrics.auc, metrics.ece)
+            rows.append([label, *(f"{value:.4f}" for value in figures)])
+    out.print(table("out of sample, at past moments", ["", "log-loss", "Brier", "AUC", "ECE"], rows))
+
+
+def _print_groups(title: str, groups: dict[str, dict[str, object]]) -> None:
+    from models.metrics import Metrics
+
+    rows = []
+    for level, metrics in groups["model"].items():
+        other = groups["stage x age"][level]
+        if isinstance(metrics, Metrics) and isinstance(other, Metrics):
+            rows.append([level, f"{metrics.n:,}", f"{metrics.rate:.3f}", f"{metrics.mean_probability:.3f}",
+                         f"{metrics.log_loss:.4f}", f"{other.log_loss:.4f}", f"{metrics.auc:.3f}"])  # fmt: skip
+    if rows:
+        out.print(table(title, ["", "rows", "won", "said", "log-loss", "stage x age", "AUC"], rows))
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add this command."""
+    app.command("train")(train)

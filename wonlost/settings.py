@@ -1,0 +1,55 @@
+"""Settings: the only place that reads the environment."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Settings of wonlost, each from `WONLOST_<NAME>` unless said otherwise.
+
+    Attributes:
+        store: URL of the store.
+        var: Folder for everything that wonlost writes when not told otherwise.
+        mlflow_tracking_uri: MLflow tracking and registry URI, from `MLFLOW_TRACKING_URI`.
+        threads: Threads of LightGBM; more than the machine's cores makes it slower, not faster.
+        least_deals: Fewest won, and fewest lost, deals to train on.
+        refresh_seconds: How often the server looks for a promotion or a new import.
+        max_deals: Most deals that one request may send.
+        max_body_bytes: Largest body of a request.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="WONLOST_")
+
+    var: Path = Path("var")
+    store: str = ""
+    mlflow_tracking_uri: str = Field(default="", validation_alias="MLFLOW_TRACKING_URI")
+    threads: int = Field(default=min(2, os.cpu_count() or 1), ge=1)
+    least_deals: int = Field(default=40, ge=1)
+    refresh_seconds: float = Field(default=2.0, gt=0)
+    max_deals: int = Field(default=1000, ge=1)
+    max_body_bytes: int = Field(default=20_000_000, ge=1)
+
+    @property
+    def store_url(self) -> str:
+        """The store's URL; an SQLite file in `var` by default."""
+        return self.store or f"sqlite:///{self.var / 'wonlost.db'}"
+
+    @property
+    def tracking_uri(self) -> str:
+        """MLflow's URI; an SQLite file in `var` by default."""
+        return self.mlflow_tracking_uri or f"sqlite:///{self.var / 'mlflow.db'}"
+
+    @property
+    def artifacts(self) -> Path:
+        """Where MLflow keeps files when its store is a local SQLite file."""
+        return self.var / "mlartifacts"
+
+    @property
+    def cache(self) -> Path:
+        """Where local copies of models are kept."""
+        return self.var / "models"
