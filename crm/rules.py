@@ -171,6 +171,8 @@ class TableRule(_Strict):
         values: Translation of cells by column: value in the export to value here, case-insensitive.
         where: Patterns that a cell must fit, by header, for the row to be read; applied where the header is present.
         unknown_deals: What to do with rows of a deal that neither the export nor the store holds.
+        repeats: Only for stage changes. `leave_out`: each row says the stage at that time, and one that says the same
+            as the row before it is no change; the stage left is that of the row before.
     """
 
     files: Strings = ()
@@ -180,6 +182,7 @@ class TableRule(_Strict):
     values: dict[str, dict[str, str]] = {}
     where: dict[str, Strings] = {}
     unknown_deals: Literal["error", "leave_out"] = "error"
+    repeats: Literal["keep", "leave_out"] = "keep"
 
 
 class Mapping(_Strict):
@@ -237,6 +240,8 @@ def _check_table(table: str, rule: TableRule) -> None:
             raise ValueError(f"{where}.columns.{column}: won and closed go together")
         if source.generate and column != schema.key:
             raise ValueError(f"{where}.columns.{column}: only an id can be generated")
+    if rule.repeats == "leave_out" and table != "stage_changes":
+        raise ValueError(f"{where}.repeats: only stage_changes can leave out repeats")
     if rule.custom and not schema.custom:
         raise ValueError(f"{where}.custom: own columns are possible in opportunities and accounts only")
     for name in rule.custom:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Any, cast
@@ -176,21 +178,25 @@ class _Encoder:
 
     def __init__(self, kind: Kind) -> None:
         self._kind = kind
-        self._index: dict[str, int] = {}
+        # Next code for a new value, as C code finds it: this line runs once per cell of a million events.
+        self._index: defaultdict[str | None, int] = defaultdict(count().__next__)
         self._parts: list[Values] = []
 
     def add(self, values: tuple[Any, ...]) -> None:
         if self._kind not in _TEXT:
             self._parts.append(encode(self._kind, values))
             return
-        index = self._index
-        codes = [index.setdefault(value, len(index)) if value else -1 for value in values]
-        self._parts.append(Coded(np.array(codes, dtype=np.int32), ()))
+        codes = np.fromiter(map(self._index.__getitem__, values), dtype=np.int32, count=len(values))
+        self._parts.append(Coded(codes, ()))
 
     def result(self) -> Values:
         if self._kind in _TEXT:
-            codes = [part.codes for part in self._parts if isinstance(part, Coded)]
-            return Coded(np.concatenate([np.empty(0, np.int32), *codes]), tuple(self._index))
+            parts = [part.codes for part in self._parts if isinstance(part, Coded)]
+            missing = self._index.pop(None, None)
+            codes = np.concatenate([np.empty(0, np.int32), *parts])
+            if missing is not None:
+                codes = np.where(codes == missing, -1, codes - (codes > missing)).astype(np.int32)
+            return Coded(codes, tuple(str(level) for level in self._index))
         arrays = [part for part in self._parts if isinstance(part, np.ndarray)]
         return cast(Values, np.concatenate([encode(self._kind, ()), *arrays]))
 

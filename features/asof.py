@@ -13,12 +13,13 @@ change its last bits for one key when the future of another is cut off.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crm.tables import DAY, NAT, Coded, CodeArray, FloatArray, IntArray, Values
+from features.ordering import Links, Ties, in_order
 
 BoolArray = NDArray[np.bool_]
 
@@ -42,11 +43,12 @@ class Events:
         time: IntArray,
         n_keys: int,
         *,
-        ties: Callable[[], Sequence[NDArray[np.generic]]] | None = None,
+        ties: Ties | None = None,
+        links: Links | None = None,
         columns: Mapping[str, Values | BoolArray] | None = None,
     ) -> None:
         keep = (key >= 0) & (time != NAT)
-        rows = _order(key, time, ties, np.flatnonzero(keep))
+        rows = in_order(key, time, np.flatnonzero(keep), ties, links)
         self.n_keys = n_keys
         self.key: IntArray = key[rows].astype(np.int64)
         self.time: IntArray = time[rows]
@@ -246,35 +248,6 @@ def _pick_codes(codes: CodeArray, index: IntArray) -> CodeArray:
     if not len(codes):
         return np.full(len(index), -1, dtype=np.int32)
     return np.where(index >= 0, codes[index], -1).astype(np.int32)
-
-
-def _order(
-    key: CodeArray | IntArray,
-    time: IntArray,
-    ties: Callable[[], Sequence[NDArray[np.generic]]] | None,
-    rows: NDArray[np.intp],
-) -> IntArray:
-    """Rows in order of key and time; the ties are looked at only where key and time are equal."""
-    key, time = key[rows], time[rows]
-    k, t = key, time
-    same_key = k[1:] == k[:-1]
-    if np.all((k[1:] > k[:-1]) | (same_key & (t[1:] >= t[:-1]))):
-        order = np.arange(len(k))  # an export is often in order already
-    else:
-        order = np.lexsort((time, key))
-        k, t = key[order], time[order]
-        same_key = k[1:] == k[:-1]
-    if ties is not None:
-        same = same_key & (t[1:] == t[:-1])
-        if same.any():
-            tied = np.zeros(len(order), dtype=bool)
-            tied[1:] |= same
-            tied[:-1] |= same
-            places = np.flatnonzero(tied)
-            within = order[places]
-            keys = [np.asarray(tie)[rows][within] for tie in reversed(ties())]
-            order[places] = within[np.lexsort((*keys, time[within], key[within]))]
-    return rows[order].astype(np.int64)
 
 
 def smoothed_rate(wins: FloatArray, n: FloatArray, overall: FloatArray, strength: float = 20.0) -> FloatArray:

@@ -49,29 +49,30 @@ class Company:
         self._history = history
         self.sources = history.sources
         closed = (history.closed != NEVER) & (history.closed != NAT) & ~np.isnan(history.won)
-        self._deals: IntArray = np.flatnonzero(closed).astype(np.int64)
+        deals, lapses = np.flatnonzero(closed).astype(np.int64), history.lapses
+        undone = np.asarray(lapses.values("delta")) == 1  # a closing counts from then on, even if reopened later
+        self._deals: IntArray = np.concatenate([deals, lapses.key[undone]])
+        self._times: IntArray = np.concatenate([history.closed[deals], lapses.time[undone]])
+        self._won = np.concatenate([history.won[deals] == 1, np.asarray(lapses.values("won"), dtype=bool)[undone]])
         self._closings: dict[str, Closings] = {}
 
     @cached_property
     def overall(self) -> Events:
         """All closings under one key 0, with the flag `won`."""
-        deals = self._deals
-        return Events(np.zeros(len(deals), dtype=np.int64), self._history.closed[deals], 1,
-                      columns={"won": self._history.won[deals] == 1})  # fmt: skip
+        return Events(np.zeros(len(self._deals), dtype=np.int64), self._times, 1, columns={"won": self._won})
 
     def closings(self, source: str) -> Closings:
         """Closings by the value of a column, such as `opportunities.owner_id` or `accounts.industry`."""
         if source not in self._closings:
             field = self._history.field(source)
-            deals, closed = self._deals, self._history.closed[self._deals]
-            events = Events(field.codes(deals, closed), closed, len(field.levels),
-                            columns={"won": self._history.won[deals] == 1})  # fmt: skip
+            groups = field.codes(self._deals, self._times)
+            events = Events(groups, self._times, len(field.levels), columns={"won": self._won})
             self._closings[source] = Closings(field.levels, events)
         return self._closings[source]
 
     @cached_property
     def load(self) -> Events:
-        """Comings and goings of open deals by owner, with `delta` +1 or -1: entry, hand-over, closing."""
+        """Comings and goings of open deals by owner, with `delta` +1 or -1: entry, hand-over, closing, reopening."""
         history = self._history
         field = history.field("opportunities.owner_id")
         deals = np.flatnonzero(history.created != NAT).astype(np.int64)
@@ -83,15 +84,15 @@ class Company:
             before = np.concatenate([[-1], new[:-1]])
             first = np.concatenate([[True], deal[1:] != deal[:-1]]) if len(deal) else np.zeros(0, dtype=bool)
             before[: len(deal)][first] = field.codes(deal[first], history.created[deal[first]])
-            alive = (changes.time >= history.created[deal]) & (changes.time < history.closed[deal])
+            alive = history.is_open(deal, changes.time + 1)  # open once all of this instant has happened
             for owner, sign in ((before[: len(deal)], -1), (new, 1)):
                 keys.append(owner[alive])
                 times.append(changes.time[alive])
                 deltas.append(np.full(int(alive.sum()), sign, dtype=np.int64))
-        gone = died != NEVER
-        keys.append(field.codes(deals[gone], died[gone]))
-        times.append(died[gone])
-        deltas.append(np.full(int(gone.sum()), -1, dtype=np.int64))
+        gone, lapses = died != NEVER, history.lapses
+        keys += [field.codes(deals[gone], died[gone]), field.codes(lapses.key, lapses.time)]
+        times += [died[gone], lapses.time]
+        deltas += [np.full(int(gone.sum()), -1, dtype=np.int64), -np.asarray(lapses.values("delta"), dtype=np.int64)]
         return Events(np.concatenate(keys), np.concatenate(times), len(field.levels),
                       columns={"delta": np.concatenate(deltas)})  # fmt: skip
 
@@ -115,8 +116,7 @@ class Company:
         field = history.field("opportunities.owner_id")
         deal, when = code[known].astype(np.int64), as_of[known]
         same = np.array([*field.levels, ""], dtype=object)[field.codes(deal, when)] == np.array(owners, object)[known]
-        alive = (history.created[deal] < when) & (history.closed[deal] >= when)
-        counted[known] = (same & alive).astype(np.int32)
+        counted[known] = (same & history.is_open(deal, when)).astype(np.int32)
         return counted
 
     def seen_closings(self, source: str, levels: tuple[str, ...], codes: CodeArray, as_of: IntArray) -> Seen:

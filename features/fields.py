@@ -68,6 +68,12 @@ def union(*columns: Coded) -> tuple[tuple[str, ...], list[CodeArray]]:
     return levels, [recode(column, levels) for column in columns]
 
 
+def linked(old: Coded, new: Coded) -> tuple[IntArray, IntArray]:
+    """Codes of what changes start from and lead to, in common levels; -1 where there was no value."""
+    _, (before, after) = union(old, new)
+    return before.astype(np.int64), after.astype(np.int64)
+
+
 def recode(column: Coded, levels: Iterable[str]) -> CodeArray:
     """Codes of a text column in other levels; a value that those lack becomes missing."""
     levels = tuple(levels)
@@ -100,7 +106,7 @@ def _number(kind: Kind, text: str) -> float:
         if kind is Kind.BOOLEAN:
             return {"true": 1.0, "1": 1.0, "yes": 1.0, "false": 0.0, "0": 0.0, "no": 0.0}.get(text.lower(), np.nan)
         return float(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return float("nan")
 
 

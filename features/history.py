@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from crm.schema import ACTIVITY_TYPES, TABLES, Kind, Known
 from crm.tables import NAT, Attribute, Coded, CodeArray, Columns, CrmData, FloatArray, IntArray, Values, n_rows
-from features.asof import Events
-from features.fields import Field, as_float_times, parse, ranks, recode, union
+from features.asof import Events, Seen
+from features.fields import Field, as_float_times, linked, parse, ranks, recode, union
 
 if TYPE_CHECKING:
     from features.company import Company
@@ -87,6 +87,47 @@ class History:
         """Code of a deal, None where there is none with that id."""
         return self._code.get(deal_id)
 
+    # -- open and closed ---------------------------------------------------------------------------------------------
+
+    def is_open(self, deal: IntArray, as_of: IntArray) -> NDArray[np.bool_]:
+        """Whether deals were open at moments: entered before, and not closed before, or reopened since.
+
+        Args:
+            deal: Codes of deals, shape (n_pairs,).
+            as_of: Microseconds, shape (n_pairs,).
+        """
+        born = self.created[deal]
+        alive = (born != NAT) & (born < as_of) & (self.closed[deal] >= as_of)
+        if len(self.lapses):
+            alive &= Seen(self.lapses, deal, as_of).total("delta") == 0
+        return alive
+
+    @cached_property
+    def lapses(self) -> Events:
+        """Closings that were undone by a reopening, and the reopenings: the deal's columns of today tell neither.
+
+        Columns: `delta` (+1 closed, -1 reopened), `won` (the closing stage was one of won deals). Told by moves into and
+        out of closing stages; an undone closing without such moves is not known.
+        """
+        rows = self._table("stage_changes")
+        closing = {*self.crm.process.won_stages, *self.crm.process.lost_stages}
+        deal, to_closing = self.deal_codes(_text(rows["opportunity_id"])), _among(_text(rows["to_stage"]), closing)
+        reopened = np.unique(deal[_among(_text(rows["from_stage"]), closing) & ~to_closing])
+        mine = np.flatnonzero(np.isin(deal, reopened))
+        rows = {name: _take(values, mine) for name, values in rows.items()}
+        moves = self._moves(rows, {
+            "closed": to_closing[mine], "won": _among(_text(rows["to_stage"]), set(self.crm.process.won_stages)),
+        })  # fmt: skip
+        key, closed = moves.key, np.asarray(moves.values("closed"), dtype=bool)
+        stays = np.zeros(len(moves), dtype=bool)
+        stays[1:] = (key[1:] == key[:-1]) & closed[:-1]  # it was closed already, before this move
+        edges = np.flatnonzero(closed != stays)
+        undone = np.zeros(len(edges), dtype=bool)
+        undone[:-1] = key[edges[1:]] == key[edges[:-1]]  # the next edge of the deal after a closing is its reopening
+        kept = edges[undone | ~closed[edges]]
+        columns = {"delta": np.where(closed[kept], 1, -1), "won": np.asarray(moves.values("won"))[kept]}
+        return Events(key[kept], moves.time[kept], self.n_deals, columns=columns)
+
     # -- columns of deals --------------------------------------------------------------------------------------------
 
     def _text(self, name: str) -> Coded:
@@ -146,13 +187,15 @@ class History:
 
     def _account_field(self, name: str) -> Field:
         kind = self._kind("accounts", name)
-        accounts = self.crm.tables["accounts"]
-        ids = accounts["account_id"]
-        assert isinstance(ids, Coded)
+        text = kind in (Kind.ID, Kind.TEXT, Kind.CATEGORY)
+        accounts = self.crm.tables.get("accounts", {})
+        values = accounts.get(name)
+        if values is None or not len(values):  # a deal sent to the API may come without its account
+            return Field(kind, np.full(self.n_deals, -1 if text else np.nan, np.int32 if text else np.float64), ())
+        ids = _text(accounts["account_id"])
         row_of = np.full(len(ids.levels) + 1, -1, dtype=np.int64)
         row_of[ids.codes] = np.arange(len(ids))
-        row = row_of[recode(self._text("account_id"), ids.levels)] if len(ids.levels) else row_of[[-1] * self.n_deals]
-        values = accounts[name]
+        row = row_of[recode(self._text("account_id"), ids.levels)]
         if isinstance(values, Coded):
             return Field(kind, np.where(row >= 0, values.codes[row], -1).astype(np.int32), values.levels)
         numbers = as_float_times(values) if values.dtype == np.int64 else values.astype(np.float64)
@@ -185,8 +228,18 @@ class History:
                 filled[column] = np.full(size, np.nan)
         return filled
 
-    def _events(self, table: str, columns: dict[str, Values | NDArray[np.bool_]], rows: Columns) -> Events:
-        """Events of a table by deal; ties are broken by everything that its rows say."""
+    def _events(
+        self, table: str, columns: dict[str, Values | NDArray[np.bool_]], rows: Columns,
+        links: tuple[Coded, Coded] | None = None,
+    ) -> Events:  # fmt: skip
+        """Events of a table by deal; ties are broken by everything that its rows say.
+
+        Args:
+            table: Its name.
+            columns: What is asked about the events.
+            rows: Its rows, or some of them.
+            links: What each event starts from and leads to, where it is a change.
+        """
         clock = TABLES[table].clock
         assert clock is not None
 
@@ -195,7 +248,14 @@ class History:
             return sorted(found, key=lambda tie: tie.dtype != np.float64)  # sequence and stage order go before names
 
         return Events(self.deal_codes(_text(rows["opportunity_id"])), _time(rows[clock]), self.n_deals,
-                      ties=ties, columns=columns)  # fmt: skip
+                      ties=ties, links=(lambda: linked(*links)) if links else None, columns=columns)  # fmt: skip
+
+    def _moves(self, rows: Columns, columns: dict[str, Values | NDArray[np.bool_]]) -> Events:
+        """Stage changes; ties in time by sequence, from stage to stage, in the declared order, then by id."""
+        to_stage = _text(rows["to_stage"])
+        place = _lookup(to_stage, {stage: number for number, stage in enumerate(self.crm.process.stages)})
+        rows = {"sequence": rows["sequence"], "place": place, **rows}
+        return self._events("stage_changes", columns, rows, (_text(rows["from_stage"]), to_stage))
 
     @cached_property
     def stage_changes(self) -> Events:
@@ -221,8 +281,7 @@ class History:
             "reopened": reopened,
             "backward": to_place < from_place,
         }
-        rows = {"sequence": rows["sequence"], "place": to_place, **rows}
-        events = self._events("stage_changes", columns, rows)
+        events = self._moves(rows, columns)
         if not process.stages:
             events = Events(events.key, events.time, self.n_deals, columns={  # already in order: keeps it
                 **{name: events.values(name) for name in ("stage", "skipped", "reopened")},
@@ -295,11 +354,12 @@ class History:
     def _change_events(
         self, name: str, old: Values, new: Values, **flags: NDArray[np.bool_] | FloatArray
     ) -> Events:  # fmt: skip
-        """Changes of one field; ties in time by sequence, then by the new and old values as written."""
+        """Changes of one field; ties in time by sequence, from value to value, then by all that is written."""
         rows = self._table("field_changes")
         mask = np.flatnonzero(_among(_text(rows["field"]), {name}))
         rows = {column: _take(rows[column], mask) for column in rows}
-        return self._events("field_changes", {"old": old, "new": new, **flags}, rows)
+        links = (_text(rows["old_value"]), _text(rows["new_value"]))
+        return self._events("field_changes", {"old": old, "new": new, **flags}, rows, links)
 
 
 def _take(values: Values, rows: IntArray | NDArray[np.intp]) -> Values:

@@ -104,14 +104,14 @@ def build_matrix(history: History, features: Sequence[Feature], pairs: Snapshots
 
 
 def open_at(history: History, as_of: int) -> Snapshots:
-    """Every deal open at a moment: entered before it and not closed before it.
+    """Every deal open at a moment: entered before it, and not closed before it, or reopened since.
 
     Where snapshots are taken at entry, each is seen as it was entered, as in training. Of an export without dates, every
     open deal.
     """
     if history.crm.process.time_basis == "dates":
-        is_open = (history.created != NAT) & (history.created < as_of) & (history.closed >= as_of)
-        deals = np.flatnonzero(is_open).astype(np.int64)
+        everyone = np.arange(history.n_deals, dtype=np.int64)
+        deals = everyone[history.is_open(everyone, np.full(history.n_deals, as_of, dtype=np.int64))]
         if history.crm.process.snapshots == "entry":
             return Snapshots(deals, history.created[deals])
         return Snapshots(deals, np.full(len(deals), as_of, dtype=np.int64))
@@ -153,7 +153,8 @@ def grid(history: History, end: int, *, start: int | None = None) -> Snapshots:
     n = np.maximum(last - first, 0)
     deals = np.repeat(np.arange(history.n_deals, dtype=np.int64), n)
     within = np.arange(len(deals)) - np.repeat(np.cumsum(n) - n, n)
-    return Snapshots(deals, days[np.repeat(first, n) + within])
+    pairs = Snapshots(deals, days[np.repeat(first, n) + within])
+    return pairs.take(history.is_open(pairs.deal, pairs.as_of)) if len(history.lapses) else pairs
 
 
 def default_as_of(crm: CrmData) -> int:

@@ -158,7 +158,6 @@ class Moments:
             index = {level: code for code, level in enumerate(levels)}
             codes = np.array([*(index.get(level, -1) for level in owner.levels), -1], dtype=np.int32)[owner.codes]
         else:
-            created, closed = self._history.created[self._deal], self._history.closed[self._deal]
-            mine = ((created < self.as_of) & (closed >= self.as_of)).astype(np.int32)
+            mine = self._history.is_open(self._deal, self.as_of).astype(np.int32)
         load = Seen(company.load, codes, self.as_of).total("delta") - mine
         return np.where(owner.codes >= 0, np.maximum(load, 0.0), np.nan)

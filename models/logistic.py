@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
 
 from crm.tables import FloatArray
 from features.matrix import FeatureMatrix
@@ -62,8 +63,11 @@ class Logistic(Estimator):
             self.coefficients = np.zeros(design.shape[1])
             self.intercept = float(log_odds(float(np.average(won, weights=weight))))
             return
-        model = LogisticRegression(C=self.c, max_iter=1000)
-        model.fit(design, won, sample_weight=weight)
+        # Newton steps: ten or so of them where a quasi-Newton method takes hundreds, for rows far outnumber columns. One
+        # thread, so that the same rows give the same bits, and because spinning BLAS threads are slower on a busy machine.
+        model = LogisticRegression(C=self.c, solver="newton-cholesky", max_iter=100)
+        with threadpool_limits(limits=1):
+            model.fit(design, won, sample_weight=weight)
         self.coefficients = model.coef_[0]
         self.intercept = float(model.intercept_[0])
 

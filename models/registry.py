@@ -10,12 +10,14 @@ import json
 import logging
 import os
 import shutil
+import socket
 import time
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from models.errors import NoChampionError, RegistryUnavailableError, UnknownVersionError
 
@@ -32,6 +34,7 @@ METRICS = "wonlost.metrics"
 DECISION = "wonlost.decision"
 HISTORY = "wonlost.champions"
 SIMULATED = "wonlost.simulated"
+PING_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,21 @@ class Registry:
                 with self._reachable():
                     self._client = MlflowClient(self.tracking_uri, self.tracking_uri)
         return self._client
+
+    def ping(self) -> None:
+        """Fail fast where a tracking server is away, which MLflow's own client tells only after minutes of retries.
+
+        Raises:
+            RegistryUnavailableError: Nothing listens there.
+        """
+        address = urlsplit(self.tracking_uri)
+        if address.scheme not in ("http", "https") or address.hostname is None:
+            return
+        port = address.port or (443 if address.scheme == "https" else 80)
+        try:
+            socket.create_connection((address.hostname, port), timeout=PING_SECONDS).close()
+        except OSError as error:
+            raise RegistryUnavailableError(f"the MLflow registry at {self.tracking_uri} cannot be reached: {error}") from error
 
     @contextlib.contextmanager
     def _reachable(self) -> Iterator[None]:
@@ -211,13 +229,17 @@ class Registry:
             from mlflow.artifacts import download_artifacts
 
             part = folder.with_name(f"{folder.name}.part-{os.getpid()}-{time.monotonic_ns()}")
-            with self._reachable():
-                got = Path(download_artifacts(f"models:/{self.name}/{version.number}", dst_path=str(part),
-                                              tracking_uri=self.tracking_uri))  # fmt: skip
-            check_bundle(got / "data" / "bundle", version.digest)
-            with contextlib.suppress(OSError):  # another process may have been first
-                (got / "data" / "bundle").rename(folder)
-            shutil.rmtree(part, ignore_errors=True)
+            try:
+                with self._reachable():
+                    # the location first: a models:/ address is looked up in the registry of the whole process, not in ours
+                    location = self.client.get_model_version_download_uri(self.name, str(version.number))
+                    part.mkdir(parents=True)
+                    got = Path(download_artifacts(location, dst_path=str(part), tracking_uri=self.tracking_uri))
+                check_bundle(got / "data" / "bundle", version.digest)
+                with contextlib.suppress(OSError):  # another process may have been first
+                    (got / "data" / "bundle").rename(folder)
+            finally:
+                shutil.rmtree(part, ignore_errors=True)
         return folder
 
 

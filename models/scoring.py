@@ -11,7 +11,7 @@ import pandas as pd
 from crm.tables import Coded, FloatArray, IntArray, moment
 from features.history import History
 from features.matrix import FeatureMatrix, Snapshots, build_matrix, open_at
-from features.registry import features_of
+from features.registry import Feature, features_of
 from models.explain import Reason, reasons_of_row
 from models.win import WinModel
 
@@ -55,7 +55,9 @@ class Scores:
         return reasons_of_row(self.model.described, self.model.features, self.points[row], self.matrix, row, most)
 
 
-def score_pairs(history: History, model: WinModel, pairs: Snapshots, as_of: int | None) -> Scores:
+def score_pairs(
+    history: History, model: WinModel, pairs: Snapshots, as_of: int | None, features: list[Feature] | None = None
+) -> Scores:
     """Score deals at given moments.
 
     Args:
@@ -63,8 +65,9 @@ def score_pairs(history: History, model: WinModel, pairs: Snapshots, as_of: int 
         model: The model.
         pairs: Deals and the moments at which their features are taken.
         as_of: The moment that the scores are for.
+        features: What `model.needed` gives, where the caller keeps that.
     """
-    matrix = build_matrix(history, model.needed(features_of(history)), pairs)
+    matrix = build_matrix(history, model.needed(features_of(history)) if features is None else features, pairs)
     explained = model.explain(matrix)
     ids = tuple(history.deal_ids[deal] for deal in pairs.deal)
     in_sample = as_of is not None and model.dated and as_of < model.trained_before

@@ -23,7 +23,7 @@ class StageAgeTable(Estimator):
     the data have no stages or no ages, what is left is the table; with neither, the base rate.
 
     Args:
-        strength: Rows at the parent's rate that a cell starts with.
+        strength: Weight (deals, if rows weigh as their deals do) at the parent's rate that a cell starts with.
         use_age: Whether to split stages by age; without, it is the table of stage rates.
         use_stage: Whether to split by stage; with neither, it is the base rate.
     """
@@ -31,7 +31,7 @@ class StageAgeTable(Estimator):
     kind = "stage_age"
     complexity = 0
 
-    def __init__(self, strength: float = 20.0, *, use_age: bool = True, use_stage: bool = True) -> None:
+    def __init__(self, strength: float = 8.0, *, use_age: bool = True, use_stage: bool = True) -> None:
         self.strength = strength
         self.use_age = use_age
         self.use_stage = use_stage

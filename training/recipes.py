@@ -40,25 +40,29 @@ class Recipe:
     parts: tuple[str, ...] = ()
 
 
-SMALL = TreeSize(trees=150, leaves=7, depth=4, learning_rate=0.04, min_rows=40, l2=5.0)
-MIDDLE = TreeSize(trees=200, leaves=15, depth=6, learning_rate=0.05, min_rows=50, l2=5.0)
-LARGE = TreeSize(trees=250, leaves=31, depth=8, learning_rate=0.06, min_rows=60, l2=10.0)
+SMALL = TreeSize(trees=150, leaves=7, depth=4, learning_rate=0.04, min_rows=40, l2=5.0, column_share=0.5)
+MIDDLE = TreeSize(trees=200, leaves=15, depth=6, learning_rate=0.03, min_rows=100, l2=20.0, column_share=0.4)
+LARGE = TreeSize(trees=400, leaves=31, depth=10, learning_rate=0.06, min_rows=40, l2=10.0, column_share=0.7)
+TREES = (("small", SMALL, 0), ("middle", MIDDLE, 1_500), ("large", LARGE, 6_000))
+"""Tree sizes with the fewest deals for which each is tried: on fewer, bigger trees learn single deals by heart."""
 
 
-def recipes(threads: int) -> list[Recipe]:
+def recipes(threads: int, n_deals: int) -> list[Recipe]:
     """All candidates, the simplest first.
 
     Args:
         threads: Threads of each LightGBM fit.
+        n_deals: Closed deals at hand.
     """
     found = [
         Recipe("stage x age", StageAgeTable, 0),
-        Recipe("logistic, strong penalty", lambda: Logistic(0.003), 1),
+        Recipe("logistic, strong penalty", lambda: Logistic(0.01), 1),
         Recipe("logistic", lambda: Logistic(0.1), 1),
     ]
-    for number, (label, size) in enumerate((("small", SMALL), ("middle", MIDDLE), ("large", LARGE))):
+    sizes = [(label, size) for label, size, least in TREES if n_deals >= least]
+    for number, (label, size) in enumerate(sizes):
         found.append(Recipe(f"trees, {label}", _trees(size, threads), 2 + number))
-    for number, (label, size) in enumerate((("small", SMALL), ("middle", MIDDLE), ("large", LARGE))):
+    for number, (label, size) in enumerate(sizes):
         found.append(
             Recipe(f"average, {label}", _average(size, threads), 5 + number, ("logistic", f"trees, {label}"))
         )
@@ -96,8 +100,19 @@ class OutOfSample:
     seconds: dict[str, float] = field(default_factory=dict)
 
 
+def even_weight(deal: IntArray) -> FloatArray:
+    """Weight of each row: all the same, and together as heavy as the deals behind them.
+
+    The rows of one deal share its outcome. Counted as rows, a penalty would be told of ten times the evidence there is.
+
+    Args:
+        deal: Deal of each row, shape (n_rows,).
+    """
+    return np.full(len(deal), len(np.unique(deal)) / max(len(deal), 1))
+
+
 def predict_origins(
-    matrix: FeatureMatrix, won: FloatArray, folds: Sequence[Fold], candidates: Sequence[Recipe],
+    matrix: FeatureMatrix, won: FloatArray, deal: IntArray, folds: Sequence[Fold], candidates: Sequence[Recipe],
     step: Callable[[str], None] = lambda _: None,
 ) -> OutOfSample:  # fmt: skip
     """Fit every candidate and baseline at every origin and predict what came next.
@@ -105,6 +120,7 @@ def predict_origins(
     Args:
         matrix: Training rows.
         won: Outcome of each row.
+        deal: Deal of each row.
         folds: The origins.
         candidates: What to fit.
         step: Called before each fit, with what it is.
@@ -114,12 +130,12 @@ def predict_origins(
     found: dict[str, list[FloatArray]] = {name: [] for name in builds}
     seconds = dict.fromkeys(builds, 0.0)
     for fold in folds:
-        fit, test = matrix.take(fold.fit), matrix.take(fold.test)
+        fit, test, weight = matrix.take(fold.fit), matrix.take(fold.test), even_weight(deal[fold.fit])
         for name, build in builds.items():
             step(f"{name} at {fold.name}")
             start = time.perf_counter()
             estimator = build()
-            estimator.fit(fit, won[fold.fit])
+            estimator.fit(fit, won[fold.fit], weight)
             found[name].append(estimator.margin(test))
             seconds[name] += time.perf_counter() - start
     margins = {name: np.concatenate(parts) for name, parts in found.items()}

@@ -20,11 +20,15 @@ from models.explain import Described
 from models.win import WinModel
 from training.evaluation import MODEL, Report, Tested, evaluate
 from training.gate import LEAST, Decision, Refused, check_enough, judge
-from training.recipes import Choice, Recipe, choose_recipe, predict_origins, recipes
+from training.recipes import Choice, Recipe, choose_recipe, even_weight, predict_origins, recipes
 from training.splits import Fold, make_folds, split_kind
 
 Progress = Callable[[str, float], None]
 """Called with what is being done and the share done so far, 0 to 1."""
+
+
+SEARCH_ROWS = 400_000
+"""Rows that the search for a recipe looks at; of more, whole deals are left out. The refit uses every row."""
 
 
 @dataclass(frozen=True)
@@ -146,11 +150,11 @@ def train(
         data = prepare(crm, cut)
     dated = crm.process.time_basis == "dates"
     warnings = check_enough(*data.n_deals, f"closed before {moment(cut):%Y-%m-%d}" if dated else "known", least)
-    folds = make_folds(data.history, data.rows, data.matrix, cut)
+    folds = make_folds(data.history, data.rows, data.matrix, cut, SEARCH_ROWS)
     if not folds:
         raise Refused("too short a history: no past moment leaves both enough closed deals to learn from and later "
                       "ones to test on")  # fmt: skip
-    candidates = recipes(threads) if candidates is None else candidates
+    candidates = recipes(threads, sum(data.n_deals)) if candidates is None else candidates
     n_fits = len(folds) * (2 + sum(1 for recipe in candidates if not recipe.parts)) + 1
     done = 0
 
@@ -160,7 +164,7 @@ def train(
         progress(what, 0.1 + 0.8 * done / n_fits)
 
     with _timed(seconds, "fits at origins"):
-        oos = predict_origins(data.matrix, data.won, folds, candidates, step)
+        oos = predict_origins(data.matrix, data.won, data.rows.deal, folds, candidates, step)
     with _timed(seconds, "choice and evaluation"):
         deal = data.rows.deal[oos.rows]
         won = data.won[oos.rows]
@@ -172,7 +176,7 @@ def train(
     progress(f"refit of {choice.recipe.name} on everything before the cut", 0.92)
     with _timed(seconds, "refit"):
         estimator = choice.recipe.build()
-        estimator.fit(data.matrix, data.won)
+        estimator.fit(data.matrix, data.won, even_weight(data.rows.deal))
     with _timed(seconds, "usual values"):
         used = {item.name: item for item in data.features}
         described = {name: Described.learn(used[name], data.matrix, data.won) for name in estimator.features}

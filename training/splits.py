@@ -44,7 +44,9 @@ def split_kind(history: History) -> SplitKind:
     return {"dates": "rolling origins", "sequence": "rolling origins by order"}.get(basis, "random folds")  # type: ignore[return-value]
 
 
-def make_folds(history: History, rows: Snapshots, matrix: FeatureMatrix, cut: int) -> list[Fold]:
+def make_folds(
+    history: History, rows: Snapshots, matrix: FeatureMatrix, cut: int, most_rows: int | None = None
+) -> list[Fold]:
     """Folds over the rows of closed deals.
 
     Args:
@@ -52,6 +54,7 @@ def make_folds(history: History, rows: Snapshots, matrix: FeatureMatrix, cut: in
         rows: Training rows: every deal closed before `cut`, every as_of before it.
         matrix: Their features (exports without time: equal rows are kept in one fold).
         cut: The training cut, in microseconds.
+        most_rows: Of more rows than this, only every k-th deal is kept, all rows of it.
     """
     kind = split_kind(history)
     if kind == "rolling origins":
@@ -60,6 +63,10 @@ def make_folds(history: History, rows: Snapshots, matrix: FeatureMatrix, cut: in
         folds = _by_sequence(history, rows)
     else:
         folds = _by_hash(matrix)
+    step = 1 if most_rows is None else -(-len(rows) // most_rows)
+    if step > 1:
+        folds = [Fold(fold.name, *(part[rows.deal[part] % step == 0] for part in (fold.fit, fold.test)))
+                 for fold in folds]  # fmt: skip
     return [fold for fold in folds if _enough(history.won[rows.deal[fold.fit]], rows.deal[fold.fit]) and len(fold.test)]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import json
 import subprocess
@@ -160,6 +161,7 @@ class Tracker:
 
     def _register(self, model: WinModel, matrix: FeatureMatrix, scratch: Path) -> tuple[int, str]:
         import mlflow
+        from mlflow.exceptions import MlflowException
 
         bundle = scratch / "bundle"
         digest = save_bundle(model, bundle)
@@ -168,8 +170,11 @@ class Tracker:
             pip_requirements=[f"wonlost=={importlib.metadata.version('wonlost')}"],
             metadata={"digest": digest, "features": list(model.features)},
         )  # fmt: skip
-        registered = mlflow.register_model(info.model_uri, self.registry.name)
-        return int(registered.version), digest
+        client = self.registry.client
+        with contextlib.suppress(MlflowException):  # it is there from the second run on
+            client.create_registered_model(self.registry.name)
+        made = client.create_model_version(self.registry.name, info.model_uri, info.run_id, model_id=info.model_id)
+        return int(made.version), digest
 
 
 def signature(model: WinModel) -> Any:

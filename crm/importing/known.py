@@ -13,6 +13,7 @@ from crm.records import RECORDS, attributes, process
 from crm.rules import Mapping, folded
 from crm.schema import TABLES, Known
 
+_DERIVED = ("outcome", "expected_close_at", "from_stage")
 _NEVER_HISTORY = {"opportunity_id", "name", "created_at", "closed_at", "outcome", "sequence"}
 
 
@@ -30,7 +31,7 @@ def record_attributes(
     for binding in bindings:
         order = list(TABLES[binding.table].columns())
         for position, name in enumerate(order):
-            if name in mapped[binding.table] and (binding.has(name) or name in ("outcome", "expected_close_at")):
+            if name in mapped[binding.table] and (binding.has(name) or name in _DERIVED):
                 rule = binding.rule.columns.get(name)
                 kind = TABLES[binding.table].columns()[name].kind
                 declared = rule.known if rule else None

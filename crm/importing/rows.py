@@ -64,6 +64,7 @@ class RowReader:
         binding: Which header feeds which column.
         rows: Rows given on so far.
         left_out: Rows left out by the mapping's `where`.
+        slashed: A date written as 3/31/2024, if there is one, or None.
         odd: Values that were taken as something else, by column and value, with their counts.
     """
 
@@ -73,6 +74,7 @@ class RowReader:
         self.rows = 0
         self.left_out = 0
         self.odd: Counter[tuple[str, str]] = Counter()
+        self.slashed: str | None = None
         self._file_number = file_number
         self._problems = problems
         self._generated = 0
@@ -146,6 +148,7 @@ class RowReader:
             self.problem(rows, header, column.bad, column.reason)
             if column.offset is not None:
                 self._check_clock(rows, name, column)
+                self.slashed = self.slashed or next((str(cell) for cell in rows.texts[name] if "/" in cell), None)
         for name, schema in TABLES[self.binding.table].columns().items():
             needed = schema.required or (name == "sequence" and self.mapping.process.time_basis == "sequence"
                                          and self.binding.table == "opportunities")  # fmt: skip

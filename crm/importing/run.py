@@ -121,6 +121,8 @@ class _Run:
                 names.add("outcome")
                 if "closed_at" in names:
                     names.add("expected_close_at")
+            if binding.rule.repeats == "leave_out":
+                names.add("from_stage")
             names |= set(found.get(binding.table, ()))
             found[binding.table] = [name for name in TABLES[binding.table].columns() if name in names]
         return found
@@ -180,6 +182,8 @@ class _Run:
                     (number, reader.binding) for number, reader in self.readers if reader.binding.table == table
                 ]
                 staging.index_key()
+                if self.mapping.tables[table].repeats == "leave_out":
+                    staging.leave_out_repeats()
                 if TABLES[table].key is None:
                     staging.number_repeats()
                 own = TABLES[table].key or next(iter(TABLES[table].columns()))
@@ -255,7 +259,7 @@ class _Run:
         if opportunities is not None:
             staged = opportunities.table
             grouped = sa.select(staged.c.outcome, sa.func.count()).group_by(staged.c.outcome)
-            counts = dict(connection.execute(grouped).tuples().all())
+            counts = {row[0]: int(row[1]) for row in connection.execute(grouped)}
             if self.mapping.process.time_basis == "dates":
                 missing = staged.c.created_at.is_(None)
                 without = connection.scalar(sa.select(sa.func.count()).select_from(staged).where(missing)) or 0
@@ -312,6 +316,13 @@ class _Run:
             warnings += [f"The mapping has {table}, but no file of the export feeds it." for table in absent]
         if without:
             warnings.append(f"{without} open deals have no creation date: they are kept, but not scored.")
+        if self.mapping.optional:
+            slashed = next((reader.slashed for _, reader in self.readers if reader.slashed), None)
+            if slashed:
+                warnings.append(
+                    f"Dates such as {slashed!r} are read by the formats of mapping {self.mapping.name!r} "
+                    f"({', '.join(self.mapping.format.dates)}); if the day comes first, say so in a copy of it."
+                )
         odd: Counter[tuple[str, str, str]] = Counter()
         for _, reader in self.readers:
             odd.update({(reader.binding.table, *key): count for key, count in reader.odd.items()})

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import GenericFunction
 
@@ -49,13 +48,14 @@ class Staging:
     Attributes:
         name: The table.
         rows: How many rows wait.
-        left_out: How many were taken out again, being of unknown deals.
+        left_out: How many were taken out again, being repeats or of unknown deals.
     """
 
     def __init__(self, connection: sa.Connection, name: str, columns: list[str], custom: dict[str, Kind]) -> None:
         self.name = name
         self.rows = 0
         self.left_out = 0
+        self._own_ids = False
         self._connection = connection
         self._kinds = {column: TABLES[name].columns()[column].kind for column in columns}
         self._custom = custom
@@ -88,6 +88,7 @@ class Staging:
         if TABLES[self.name].key is None:
             hashes = self._hashes({name: values for name, values in columns.items() if name != self._own_id})
             hashed = [0 if value else 1 for value in own]
+            self._own_ids = self._own_ids or not all(hashed)
             keys = [value or made for value, made in zip(own, hashes, strict=True)]
         lists = [[file_no] * len(rows), rows.numbers.tolist(), keys, hashed, *columns.values()]
         if self._custom:
@@ -115,6 +116,21 @@ class Staging:
             .where(staged.c.file_no == counted.c.file_no, staged.c.row_no == counted.c.row_no, counted.c.n > 1)
             .values(row_key=staged.c.row_key + "." + sa.cast(counted.c.n, sa.Text()))
         )
+
+    def leave_out_repeats(self) -> None:
+        """Keep, of rows that each say the stage at a time, those in which it is another than before."""
+        staged = self.table
+        order = (staged.c.changed_at, staged.c.file_no, staged.c.row_no)
+        before = sa.func.lag(staged.c.to_stage).over(partition_by=staged.c.opportunity_id, order_by=order)
+        seen = sa.select(staged.c.file_no, staged.c.row_no, staged.c.to_stage, before.label("before")).subquery()
+        same = (seen.c.file_no == staged.c.file_no) & (seen.c.row_no == staged.c.row_no)
+        filled = staged.update().where(same, staged.c.from_stage.is_(None)).values(from_stage=seen.c.before)
+        self._connection.execute(filled)
+        # After the update every first row of a stage has another from_stage than to_stage, and only repeats do not.
+        repeat = staged.c.from_stage == staged.c.to_stage
+        taken = self._connection.execute(staged.delete().where(repeat)).rowcount
+        self.left_out += taken
+        self.rows -= taken
 
     def check_duplicates(self, problems: Problems, headers: dict[int, tuple[str, str]]) -> None:
         """Note ids that occur more than once.
@@ -164,8 +180,9 @@ class Staging:
         if deals is not None:
             unknown &= ~sa.exists().where(deals.c.row_key == staged.c.opportunity_id)
         if rule.unknown_deals == "leave_out":
-            self.left_out = self._connection.execute(staged.delete().where(unknown)).rowcount
-            self.rows -= self.left_out
+            taken = self._connection.execute(staged.delete().where(unknown)).rowcount
+            self.left_out += taken
+            self.rows -= taken
             return
         unknown &= staged.c.opportunity_id.is_not(None)
         total = self._connection.scalar(sa.select(sa.func.count()).select_from(staged).where(unknown)) or 0
@@ -201,26 +218,28 @@ class Staging:
             differs.append(merged_json(stored.c[CUSTOM], staged.c[CUSTOM]).is_distinct_from(stored.c[CUSTOM]))
         both = sa.select(sa.func.count()).select_from(staged.join(stored, key == staged.c.row_key))
         known = self._connection.scalar(both) or 0
-        changed = (self._connection.scalar(both.where(sa.or_(*differs))) or 0) if known and differs else 0
+        # An event known by its content cannot have changed: it would be another event.
+        can_change = bool(differs) and (self._own_ids or TABLES[self.name].key is not None)
+        changed = (self._connection.scalar(both.where(sa.or_(*differs))) or 0) if known and can_change else 0
         new = self.rows - known
         if not new and not changed:
             return 0, 0
+        same = key == staged.c.row_key
+        if changed:
+            updates: dict[str, Any] = {name: staged.c[name] for name in names}
+            if self._custom:
+                updates[CUSTOM] = merged_json(stored.c[CUSTOM], staged.c[CUSTOM])
+            self._connection.execute(stored.update().where(same, sa.or_(*differs)).values(updates))
         values: list[sa.ColumnElement[Any]] = [staged.c.row_key, *(staged.c[name] for name in names)]
         targets = [self._key, *names]
         if self._custom:
             values.append(merged_json(sa.literal("{}"), staged.c[CUSTOM]))
             targets.append(CUSTOM)
-        # "WHERE true", or SQLite's parser takes ON CONFLICT for a join's ON. Sorted, or each row goes to another page.
-        rows = sa.select(*values).where(sa.true()).order_by(staged.c.row_key)
-        make = postgresql.insert if self._connection.dialect.name == "postgresql" else sqlite.insert
-        insert = make(stored).from_select(targets, rows)
-        updates: dict[str, Any] = {name: insert.excluded[name] for name in names}
-        if self._custom:
-            updates[CUSTOM] = merged_json(stored.c[CUSTOM], insert.excluded[CUSTOM])
-        if updates and known:
-            fresh = [stored.c[name].is_distinct_from(insert.excluded[name]) for name in updates]
-            insert = insert.on_conflict_do_update(index_elements=[self._key], set_=updates, where=sa.or_(*fresh))
-        self._connection.execute(insert)
+        # Sorted by key, or each row would go to another page of the table.
+        rows = sa.select(*values).order_by(staged.c.row_key)
+        if known:
+            rows = rows.where(~sa.exists().where(same))
+        self._connection.execute(stored.insert().from_select(targets, rows))
         return new, changed
 
     def drop(self) -> None:
@@ -229,12 +248,11 @@ class Staging:
 
     def _hashes(self, columns: dict[str, list[Any]]) -> list[str]:
         # Missing values leave no trace, so that mapping a column which turns out empty makes no event a new one.
-        names = list(columns)
-        hashes = []
-        for values in zip(*columns.values(), strict=True):
-            content = "\x1f".join([f"{n}={v}" for n, v in zip(names, values, strict=True) if v is not None])
-            hashes.append(hashlib.blake2b(content.encode(), digest_size=12).hexdigest())
-        return hashes
+        pieces = [
+            ["" if value is None else f"\x1f{name}={value}" for value in values] for name, values in columns.items()
+        ]
+        contents = map("".join, zip(*pieces, strict=True))
+        return [hashlib.blake2b(content.encode(), digest_size=12).hexdigest() for content in contents]
 
 
 def _plain(kind: Kind, column: Parsed | None, n: int) -> list[Any]:

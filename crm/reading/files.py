@@ -10,6 +10,7 @@ import io
 import zlib
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from itertools import compress, islice
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -127,28 +128,30 @@ class Source:
             # Strict: an unclosed quote would otherwise swallow the rest of the file as one cell without a word.
             reader = csv.reader(text, delimiter=self.delimiter, strict=True)
             next(reader)
-            row, numbers, records = 1, [], []
-            try:
-                for record in reader:
-                    row += 1
-                    if len(record) != width:
-                        if any(record):
-                            n_ragged += 1
-                            if len(ragged) < 20:
-                                ragged.append(_ragged(self.name, row, record, width))
-                        continue
-                    numbers.append(row)
-                    records.append(record)
-                    if len(records) == CHUNK_ROWS:
-                        yield _chunk(numbers, records, wanted)
-                        numbers, records = [], []
-            except csv.Error as error:
-                reason = f"the quotes of this record do not match ({error})"
-                raise InputError([*ragged, Problem(self.name, row + 1, None, None, reason)], n_ragged + 1) from error
+            first = 2
+            while True:
+                records: list[list[str]] = []
+                try:
+                    records.extend(islice(reader, CHUNK_ROWS))
+                except csv.Error as error:
+                    reason = f"the quotes of this record do not match ({error})"
+                    broken = Problem(self.name, first + len(records), None, None, reason)
+                    raise InputError([*ragged, broken], n_ragged + 1) from error
+                if not records:
+                    break
+                numbers = np.arange(first, first + len(records))
+                first += len(records)
+                if set(map(len, records)) != {width}:
+                    bad = [(n, r) for n, r in zip(numbers, records, strict=True) if len(r) != width and any(r)]
+                    n_ragged += len(bad)
+                    ragged += [_ragged(self.name, int(n), r, width) for n, r in bad[: 20 - len(ragged)]]
+                filled = [len(record) == width and any(record) for record in records]  # blank lines count as rows
+                if not all(filled):
+                    numbers, records = numbers[filled], list(compress(records, filled))
+                if records:
+                    yield _chunk(numbers, records, wanted)
         if ragged:
             raise InputError(ragged, n_ragged)
-        if records:
-            yield _chunk(numbers, records, wanted)
 
     def _parquet(self, wanted: list[int]) -> Iterator[Chunk]:
         file = pq.ParquetFile(self.path)
@@ -164,13 +167,13 @@ class Source:
             start += batch.num_rows
 
 
-def _chunk(numbers: list[int], records: list[list[str]], wanted: list[int]) -> Chunk:
+def _chunk(numbers: IntArray, records: list[list[str]], wanted: list[int]) -> Chunk:
     columns = {}
     for index in wanted:
         cells = np.empty(len(records), dtype=object)
         cells[:] = [record[index] for record in records]
         columns[index] = cells
-    return Chunk(np.array(numbers, dtype=np.int64), columns)
+    return Chunk(numbers, columns)
 
 
 def _as_text(array: Any) -> NDArray[np.object_]:

@@ -93,7 +93,7 @@ class Users:
     bounds: IntArray
 
     def teammate(self, owner: IntArray, day: int, rng: np.random.Generator) -> IntArray:
-        """Another owner of the same team for each owner; one who is still there on that day, if three tries find one."""
+        """Another owner of the same team for each owner; one still there on that day, if three tries find one."""
         team = self.team[owner]
         first, size = self.bounds[team], self.bounds[team + 1] - self.bounds[team]
         chosen = owner

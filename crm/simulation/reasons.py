@@ -36,7 +36,7 @@ _PICKED = {
 _WIN_PICKED = (0, 3, 2, 0, 3, 3, 1, 4)
 _WRONG_LOSS = (0.34, 0.1, 0.2, 0.05, 0.08, 0.03, 0.05, 0.02, 0.0, 0.13)
 _WRONG_WIN = (0.4, 0.1, 0.2, 0.1, 0.05, 0.15)
-PICKED_WRONG = 0.36
+PICKED_WRONG = 0.42
 """Share of picks that were made without much thought, whatever the reason was."""
 
 SILENT_PICK = 0.07

@@ -16,16 +16,21 @@ from crm.simulate import SimulatedCrm, simulate, write
 UNTIL = pd.Timestamp("2026-09-30", tz="UTC")
 
 
-@pytest.fixture(scope="module", params=[(1, 3), (60, 11), (1200, 7)], ids=["1 deal", "60 deals", "1200 deals"])
+@pytest.fixture(scope="module", params=[(1, 3), (1200, 7)], ids=["1 deal", "1200 deals"])
 def crm(request: pytest.FixtureRequest) -> SimulatedCrm:
     n_deals, seed = request.param
     return simulate(n_deals, seed)
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def exported() -> SimulatedCrm:
+    return simulate(300, 5, years=1.0)
+
+
+@pytest.fixture(scope="module")
+def folder(exported: SimulatedCrm, tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("export")
-    write(simulate(400, 5), target)
+    write(exported, target)
     return target
 
 
@@ -38,7 +43,7 @@ def _with_life(crm: SimulatedCrm, table: str) -> pd.DataFrame:
 
 def test_same_seed_same_bytes(tmp_path: Path) -> None:
     for name, seed in (("first", 4), ("second", 4), ("other", 5)):
-        write(simulate(150, seed), tmp_path / name)
+        write(simulate(80, seed, years=1.0), tmp_path / name)
     files = sorted(path.name for path in (tmp_path / "first").iterdir())
     assert files == sorted([*(f"{table}.csv" for table in TABLES), "mapping.toml", "README.md"])
     for file in files:
@@ -75,9 +80,8 @@ def test_what_is_hidden_is_not_written(folder: Path) -> None:
         assert "fit" not in header
 
 
-def test_csv_files_hold_the_frames(folder: Path) -> None:
-    tables = simulate(400, 5).tables
-    for name, frame in tables.items():
+def test_csv_files_hold_the_frames(folder: Path, exported: SimulatedCrm) -> None:
+    for name, frame in exported.tables.items():
         read = pd.read_csv(folder / f"{name}.csv", dtype=str, keep_default_na=False, encoding="utf-8")
         assert len(read) == len(frame)
         for column in frame.columns:
@@ -86,7 +90,6 @@ def test_csv_files_hold_the_frames(folder: Path) -> None:
             if isinstance(values.dtype, pd.DatetimeTZDtype):
                 filled = cells[cells != ""]
                 assert filled.str.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00").all()
-                assert (pd.to_datetime(cells.replace("", None), utc=True).array == values.array).all() | values.isna().any()
                 assert ((cells == "") == values.isna()).all()
                 assert (pd.to_datetime(filled, utc=True) == values[cells != ""]).all()
             elif kind is not None and kind.kind is Kind.MONEY:
@@ -105,9 +108,8 @@ def test_ids_are_unique_and_references_resolve(crm: SimulatedCrm) -> None:
         for column, spec in table.columns().items():
             if spec.required:
                 assert frame[column].notna().all(), (name, column)
-        own = table.key or next((column for column in ("change_id", "activity_id", "line_id", "note_id") if column in frame), None)
-        if own:
-            assert frame[own].is_unique
+        for own in {table.key, "change_id", "activity_id", "line_id", "note_id"} & set(frame.columns):
+            assert frame[own].is_unique, (name, own)
         if "opportunity_id" in frame:
             assert frame["opportunity_id"].isin(tables["opportunities"]["opportunity_id"]).all()
         for column in ("owner_id", "user_id", "manager_id"):
@@ -209,14 +211,14 @@ def test_contacts_of_a_deal_belong_to_its_account(crm: SimulatedCrm) -> None:
 
 
 def test_the_period_is_as_asked() -> None:
-    deals = simulate(200, 1, until=date(2024, 3, 15), years=1.0).tables["opportunities"]
+    deals = simulate(200, 1, until=date(2024, 3, 15), years=0.5).tables["opportunities"]
     end = pd.Timestamp("2024-03-15", tz="UTC")
-    assert deals["created_at"].min() >= end - pd.Timedelta(days=366)
+    assert deals["created_at"].min() >= end - pd.Timedelta(days=184)
     assert deals["created_at"].max() < end
     assert deals["closed_at"].max() < end
 
 
-@pytest.mark.parametrize(("n_deals", "years", "text"), [(0, 2.5, "n_deals must be at least 1"), (10, 0.01, "two weeks")])
+@pytest.mark.parametrize(("n_deals", "years", "text"), [(0, 2.5, "at least 1"), (10, 0.01, "two weeks")])
 def test_nothing_to_simulate_is_an_error(n_deals: int, years: float, text: str) -> None:
     with pytest.raises(ValueError, match=text):
         simulate(n_deals, 1, years=years)

@@ -13,7 +13,7 @@ from crm.simulate import Parameters, SimulatedCrm, simulate
 from crm.simulation.dynamics import Move, step
 from crm.simulation.hazards import EPOCH, State, rates, side_rates, strength, week_of
 from crm.simulation.notes import LANGUAGES
-from crm.simulation.parameters import RIVALS
+from crm.simulation.parameters import RIVALS, STAGES
 from crm.simulation.phrases import phrases
 from crm.simulation.reasons import LOSS_REASONS, WIN_REASONS
 
@@ -50,7 +50,7 @@ def test_win_rate_open_share_and_cycle(deals: pd.DataFrame) -> None:
     closed = deals[deals["closed"]]
     assert 0.20 <= closed["won"].mean() <= 0.35
     assert 0.08 <= 1 - deals["closed"].mean() <= 0.15
-    cycle = (closed["closed_at"] - closed["created_at"]) / DAY
+    cycle = (closed["closed_at"] - closed["created_at"]).dt.total_seconds() / 86_400
     assert 55 <= cycle.median() <= 85
     assert cycle.quantile(0.95) > 2.5 * cycle.median()
 
@@ -63,11 +63,12 @@ def test_what_is_seen_after_five_weeks_tells_something_but_not_all(crm: Simulate
     inbound = activities[early & (activities["direction"] == "inbound")].groupby("opportunity_id").size()
     roles = _events(crm, "contact_roles", deals)
     roles = roles[roles["added_at"] < roles["created_at"] + 35 * DAY]
-    helpful = roles[roles["role"].isin(["Champion", "Decision Maker", "Economic Buyer"])].groupby("opportunity_id").size()
+    roles = roles[roles["role"].isin(["Champion", "Decision Maker", "Economic Buyer"])]
+    helpful = roles.groupby("opportunity_id").size()
     changes = _events(crm, "stage_changes", deals)
     changes = changes[changes["changed_at"] < changes["created_at"] + 35 * DAY]
     seen = changes.groupby("opportunity_id")["to_stage"].last().astype("str")
-    place = seen.map({name: k for k, name in enumerate(("Prospecting", "Qualification", "Demo", "Proposal", "Negotiation"))})
+    place = seen.map({name: k for k, name in enumerate(STAGES)})
     score = (
         0.25 * inbound.reindex(at_risk.index).fillna(0)
         + 0.5 * helpful.reindex(at_risk.index).fillna(0)
@@ -79,11 +80,10 @@ def test_what_is_seen_after_five_weeks_tells_something_but_not_all(crm: Simulate
     assert auc(at_risk["won"], score + 1.0 * at_risk["quality"]) > auc(at_risk["won"], score) + 0.05
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_difficulty_hides_more(seed: int) -> None:
+def test_difficulty_hides_more() -> None:
     gain = {}
     for difficulty in (0.5, 2.0):
-        crm = simulate(2500, seed, parameters=replace(Parameters(), difficulty=difficulty))
+        crm = simulate(2500, 1, years=1.5, parameters=replace(Parameters(), difficulty=difficulty))
         closed = crm.truth[crm.truth["outcome"].notna()]
         won = closed["outcome"] == "won"
         gain[difficulty] = auc(won, closed["quality"]) - auc(won, closed["fit"])
@@ -103,7 +103,7 @@ def test_customers_fall_silent_before_a_loss(crm: SimulatedCrm, deals: pd.DataFr
 def test_bad_deals_are_pushed_more_often(crm: SimulatedCrm, deals: pd.DataFrame) -> None:
     changes = _events(crm, "field_changes", deals).query("field == 'expected_close_at' and old_value != ''")
     closed = deals[deals["closed"]]
-    weeks = (closed["closed_at"] - closed["created_at"]) / (7 * DAY)
+    weeks = (closed["closed_at"] - closed["created_at"]).dt.total_seconds() / (7 * 86_400)
     pushes = changes.groupby("opportunity_id").size().reindex(closed.index).fillna(0)
     rate = pushes.groupby(closed["won"]).sum() / weeks.groupby(closed["won"]).sum()
     assert rate[False] > 1.15 * rate[True]
@@ -122,14 +122,14 @@ def test_closings_crowd_at_the_end_of_quarters(deals: pd.DataFrame) -> None:
     when = deals.loc[deals["won"], "closed_at"].dt.tz_localize(None)
     left = (when.dt.to_period("Q").dt.end_time - when) / DAY
     assert (left < 8).mean() > 1.5 * 8 / 91
-    assert (when.dt.weekday < 5).mean() > 0.85
+    assert (when.dt.day_of_week < 5).mean() > 0.85
 
 
 def test_entries_follow_the_seasons(deals: pd.DataFrame) -> None:
     entered = deals["created_at"]
     year = entered[(entered >= "2025-01-01") & (entered < "2026-01-01")].dt.month.value_counts()
     assert year[8] < 0.85 * year.mean()
-    assert (entered.dt.weekday < 5).mean() > 0.9
+    assert (entered.dt.day_of_week < 5).mean() > 0.9
 
 
 def test_the_planted_leak_gives_the_outcome_away_and_open_deals_lack_it(deals: pd.DataFrame) -> None:
@@ -148,7 +148,7 @@ def test_winning_makes_a_customer_of_the_account(crm: SimulatedCrm, deals: pd.Da
 
 
 def test_deals_move_forward_skip_and_fall_back(crm: SimulatedCrm) -> None:
-    order = {name: k for k, name in enumerate(("Prospecting", "Qualification", "Demo", "Proposal", "Negotiation"))}
+    order = {name: k for k, name in enumerate(STAGES)}
     changes = crm.tables["stage_changes"].astype("object")
     moves = (changes["to_stage"].map(order) - changes["from_stage"].map(order)).dropna()
     share = moves.value_counts(normalize=True)
@@ -159,9 +159,9 @@ def test_deals_move_forward_skip_and_fall_back(crm: SimulatedCrm) -> None:
 
 
 def test_picklist_reasons_are_wrong_or_vague_for_a_good_third(deals: pd.DataFrame) -> None:
-    lost = deals[deals["reason"].isin(LOSS_REASONS) & deals["loss_reason"].notna()].astype({"reason": "object", "loss_reason": "object"})
-    counts = pd.crosstab(lost["reason"], lost["loss_reason"])
-    apt = sum(row.drop("Other", errors="ignore").max() for _, row in counts.iterrows()) / len(lost)
+    lost = deals[deals["reason"].isin(LOSS_REASONS) & deals["loss_reason"].notna()]
+    lost = lost.astype({"reason": "object", "loss_reason": "object"})
+    apt = pd.crosstab(lost["reason"], lost["loss_reason"]).drop(columns="Other").max(axis=1).sum() / len(lost)
     assert 0.45 <= apt <= 0.67
     assert set(lost["reason"]) == set(LOSS_REASONS)
 
@@ -170,7 +170,7 @@ def test_notes_are_messy_and_speak_of_their_reason(crm: SimulatedCrm, deals: pd.
     notes = _events(crm, "notes", deals)
     reason = notes["opportunity_id"].map(deals["reason"]).astype("object")
     assert notes["kind"].value_counts()["loss"] > 0.8 * (deals["closed"] & ~deals["won"]).sum()
-    silent = notes["text"].str.contains("went dark|ghosted|no reply|radio silence|no answer|stopped respond", case=False)
+    silent = notes["text"].str.contains("went dark|ghosted|no reply|radio silence|no answer|stopped resp", case=False)
     assert silent[reason == "unresponsive"].mean() > 10 * silent[reason == "feature_gap"].mean()
     assert notes["text"].str.contains("|".join(RIVALS), case=False).mean() > 0.05
     assert 0.2 < (notes["text"] == notes["text"].str.lower()).mean() < 0.8
@@ -230,7 +230,7 @@ def win_probability(state: State, p: Parameters) -> float:
         happened = step(state, week_of(MONDAY + 7 * k, MONDAY), np.ones(len(state)), p, rng)
         won += int((happened.move == Move.WIN).sum())
         lost += int((happened.move == Move.LOSS).sum())
-        state = happened.after.take(happened.move > Move.LOSS if Move.NONE < Move.LOSS else (happened.move != Move.WIN) & (happened.move != Move.LOSS))
+        state = happened.after.take((happened.move != Move.WIN) & (happened.move != Move.LOSS))
         if not len(state):
             break
     return won / (won + lost)

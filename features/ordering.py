@@ -1,0 +1,103 @@
+"""The one order of events: by key and time, and within an instant the order in which they must have come.
+
+Exports often carry dates without times, so that several changes of a deal share one. Which of them came last decides
+what a rep saw, and which came first decides what stood before, so their order must not rest on that of the rows.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crm.tables import CodeArray, IntArray
+
+Array = NDArray[np.generic]
+Ties = Callable[[], Sequence[Array]]
+"""Gives the arrays that order events of the same key and time, the most significant first."""
+Links = Callable[[], tuple[IntArray, IntArray]]
+"""Gives what each event starts from and leads to (codes of the old and the new value, or of two stages)."""
+
+
+def in_order(
+    key: CodeArray | IntArray, time: IntArray, rows: NDArray[np.intp], ties: Ties | None, links: Links | None
+) -> IntArray:
+    """Rows in order of key and time; ties and links are looked at only where key and time are equal.
+
+    Links have their say among events that the first of the ties leaves equal: there, each event takes up where the one
+    before left off, as far as that can be; the other ties decide what links leave open.
+
+    Args:
+        key: Code of each event's key, shape (n_events,).
+        time: Microseconds, shape (n_events,).
+        rows: The events to order.
+        ties: See `Ties`.
+        links: See `Links`.
+    """
+    key, time = key[rows], time[rows]
+    k, t = key, time
+    same_key = k[1:] == k[:-1]
+    if np.all((k[1:] > k[:-1]) | (same_key & (t[1:] >= t[:-1]))):
+        order = np.arange(len(k))  # an export is often in order already
+    else:
+        order = np.lexsort((time, key))
+        k, t = key[order], time[order]
+        same_key = k[1:] == k[:-1]
+    if ties is not None:
+        same = same_key & (t[1:] == t[:-1])
+        if same.any():
+            tied = np.zeros(len(order), dtype=bool)
+            tied[1:] |= same
+            tied[:-1] |= same
+            places = np.flatnonzero(tied)
+            within = order[places]
+            arrays = [np.asarray(tie)[rows][within] for tie in ties()]
+            better = np.lexsort((*reversed(arrays), time[within], key[within]))
+            order[places] = within[better]
+            if links is not None:
+                new_group = np.ones(len(places), dtype=bool)
+                first = arrays[0][better]
+                new_group[1:] = ~(same[places[1:] - 1] & (places[1:] == places[:-1] + 1) & _equal(first[1:], first[:-1]))
+                old, new = (link[rows] for link in links())
+                _link(order, k, places, new_group, old, new)
+    return rows[order].astype(np.int64)
+
+
+def _equal(one: Array, other: Array) -> NDArray[np.bool_]:
+    """Equality in which missing numbers equal each other."""
+    both_missing = (one != one) & (other != other)
+    return np.asarray((one == other) | both_missing)
+
+
+def _link(
+    order: NDArray[np.intp], key: Array, places: NDArray[np.intp], new_group: NDArray[np.bool_], old: Array, new: Array
+) -> None:
+    """Reorder, in place, each group of tied events in which one does not take up where the one before left off."""
+    within = order[places]
+    broken = np.zeros(len(places), dtype=bool)
+    broken[1:] = ~new_group[1:] & (new[within[:-1]] != old[within[1:]])
+    group = np.cumsum(new_group) - 1
+    starts = np.append(np.flatnonzero(new_group), len(places))
+    for number in np.unique(group[broken]).tolist():
+        span = places[starts[number] : starts[number + 1]]
+        rows = order[span]
+        before = span[0] - 1
+        known = before >= 0 and key[before] == key[span[0]]
+        standing = int(new[order[before]]) if known else None
+        order[span] = rows[_chain(old[rows].tolist(), new[rows].tolist(), standing)]
+
+
+def _chain(old: list[int], new: list[int], standing: int | None) -> list[int]:
+    """Places of events such that each starts from what the one before led to, the first from what stood, if known."""
+    left, chain, at = list(range(len(old))), list[int](), standing
+    while left:
+        surplus = Counter(old[place] for place in left)
+        surplus.subtract(new[place] for place in left)
+        # Where nothing follows on, begin where more changes start than end; a plain circle begins anywhere.
+        after = [place for place in left if old[place] == at] or [place for place in left if surplus[old[place]] > 0] or left
+        chain.append(after[0])
+        left.remove(after[0])
+        at = new[after[0]]
+    return chain
