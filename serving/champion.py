@@ -14,8 +14,9 @@ from typing import Literal
 from crm.errors import CrmError, NothingImportedError
 from crm.store import Store
 from models.bundle import load_bundle
-from models.errors import BundleError, ModelError, NoChampionError, RegistryUnavailableError
+from models.errors import ModelError, NoChampionError, RegistryUnavailableError
 from models.registry import Registry, Version
+from serving.answers import NO_IMPORT
 from serving.company import CompanyData
 from serving.scorer import Current, Model
 
@@ -52,13 +53,28 @@ class Health:
         return [text for text in (self.store, self.registry_problem, self.model) if text]
 
 
-@dataclass
-class _Refused:
-    """A version that could not be loaded, and when to try it again."""
+class Patience:
+    """Tries again what failed, but later and later, so that a broken model is not fetched every two seconds.
 
-    digest: str
-    tries: int
-    again: float
+    Args:
+        first: Seconds before the first new try; doubled each time, up to `RETRY_SECONDS`.
+    """
+
+    def __init__(self, first: float) -> None:
+        self._first = first
+        self._key: object = None
+        self._tries = 0
+        self._again = 0.0
+
+    def ready(self, key: object) -> bool:
+        """Whether to try: something else than what failed, or time enough has passed."""
+        return key != self._key or time.monotonic() >= self._again
+
+    def failed(self, key: object) -> None:
+        """Note a failure."""
+        self._tries = self._tries + 1 if key == self._key else 0
+        self._key = key
+        self._again = time.monotonic() + min(self._first * 2**self._tries, RETRY_SECONDS)
 
 
 @dataclass(frozen=True)
@@ -114,7 +130,7 @@ class Champion:
     def __post_init__(self) -> None:
         self._current = Current.of(None, None)
         self._store: Store | None = None
-        self._refused: _Refused | None = None
+        self._with_store, self._with_version = Patience(self.refresh_seconds), Patience(self.refresh_seconds)
         self._swap = Lock()
         self._stop = Event()
         self._thread: Thread | None = None
@@ -172,32 +188,42 @@ class Champion:
     # -- the store -----------------------------------------------------------------------------------------------------
 
     def _look_at_store(self) -> None:
+        newest = 0
         try:
             if self._store is None:
                 self._store = Store.open(self.store_url)
             newest = self._store.last_import()
             data = self._current.data
             if newest and (data is None or data.import_id != newest):
-                self._put(CompanyData(self._store.load(), newest), self._current.model)
-            problem = None if newest else "no import yet: the store holds no opportunities"
+                if not self._with_store.ready(newest):
+                    return
+                self._put_data(CompanyData(self._store.load(), newest))
+            problem = None if newest else NO_IMPORT
         except NothingImportedError:
-            problem = "no import yet: the store holds no opportunities"
-        except (CrmError, ModelError) as error:
-            problem = str(error)
-            self._failed(problem, self.health.store)
+            problem = NO_IMPORT
+        except Exception as error:
+            problem = self._failed(error, f"import {newest} cannot serve" if newest else "", self.health.store)
+            self._with_store.failed(newest)
         self.health.store = problem
 
-    def _put(self, data: CompanyData | None, model: Model | None) -> None:
-        """Swap in an import and a model, all at once."""
+    def _put_data(self, data: CompanyData) -> None:
         with self._swap:
-            self._current = Current.of(data, model)
+            self._current = Current.of(data, self._current.model)
         self.on_change(self._current)
 
-    def _failed(self, problem: str, before: str | None) -> None:
-        """Count a failure; log it when it is not the same as last time."""
+    def _put_model(self, model: Model | None) -> None:
+        with self._swap:
+            self._current = Current.of(self._current.data, model)
+        self.on_change(self._current)
+
+    def _failed(self, error: Exception, what: str, before: str | None) -> str:
+        """Count a failure, log it when it is not the same as last time, and say it in words that leak nothing."""
+        told = isinstance(error, ModelError | CrmError)
+        problem = (f"{what}: " if what else "") + (str(error) if told else "see the server's log")
         self.health.failures += 1
         if problem != before:
-            log.warning("%s", problem)
+            log.warning("%s", problem, exc_info=None if told else error)
+        return problem
 
     # -- the registry --------------------------------------------------------------------------------------------------
 
@@ -209,12 +235,11 @@ class Champion:
             self._registry_answered()
             self.health.model = None
             if self._current.model is not None:
-                self._put(self._current.data, None)
+                self._put_model(None)
             return
         except RegistryUnavailableError as error:
-            problem = str(error)
-            self._failed(problem, self.health.registry_problem)
-            self.health.registry, self.health.registry_problem = "unreachable", problem
+            self.health.registry_problem = self._failed(error, "", self.health.registry_problem)
+            self.health.registry = "unreachable"
             if self._current.model is None:
                 self._serve_last_good()
             return
@@ -222,32 +247,21 @@ class Champion:
         model = self._current.model
         if model is not None and (model.version, model.digest) == (version.number, version.digest):
             self.health.model = None
-            return
-        self._load(version)
+        elif self._with_version.ready(version.digest):
+            self._load(version)
 
     def _registry_answered(self) -> None:
         self.health.registry, self.health.registry_problem = "reachable", None
 
     def _load(self, version: Version) -> None:
-        refused = self._refused
-        if refused is not None and refused.digest == version.digest and time.monotonic() < refused.again:
-            return
         try:
             folder = self.registry.fetch(version)
-            win = load_bundle(folder, version.digest)
-            self._put(self._current.data, Model(version.number, version.digest, win))
+            self._put_model(Model(version.number, version.digest, load_bundle(folder, version.digest)))
         except Exception as error:
-            tries = refused.tries + 1 if refused is not None and refused.digest == version.digest else 1
-            wait = min(self.refresh_seconds * 2**tries, RETRY_SECONDS)
-            self._refused = _Refused(version.digest, tries, time.monotonic() + wait)
-            told = str(error) if isinstance(error, ModelError | CrmError) else "see the server's log"
-            problem = f"version {version.number} is the champion but cannot serve: {told}"
-            self._failed(problem, self.health.model)
-            if not isinstance(error, ModelError | CrmError):
-                log.exception("loading version %d failed", version.number)
-            self.health.model = problem
+            what = f"version {version.number} is the champion but cannot serve"
+            self.health.model = self._failed(error, what, self.health.model)
+            self._with_version.failed(version.digest)
             return
-        self._refused = None
         self.health.model = None
         try:
             LastGood(version.number, version.digest, folder.name).write(self.registry.cache)
@@ -256,11 +270,13 @@ class Champion:
 
     def _serve_last_good(self) -> None:
         last = LastGood.read(self.registry.cache)
-        if last is None:
+        if last is None or not self._with_version.ready(last.digest):
             return
         try:
             win = load_bundle(self.registry.cache / last.folder, last.digest)
-            self._put(self._current.data, Model(last.version, last.digest, win))
-        except (BundleError, ModelError) as error:
-            self.health.model = f"the local copy of version {last.version} cannot serve: {error}"
-            self._failed(self.health.model, None)
+            self._put_model(Model(last.version, last.digest, win))
+            self.health.model = None
+        except Exception as error:
+            what = f"the local copy of version {last.version} cannot serve"
+            self.health.model = self._failed(error, what, self.health.model)
+            self._with_version.failed(last.digest)

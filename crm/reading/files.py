@@ -93,7 +93,7 @@ class Source:
                 delimiter = form.delimiter or _sniffed(first)
                 text.seek(0)
                 header = next(csv.reader(text, delimiter=delimiter), None)
-        except UnicodeDecodeError:
+        except UnicodeError:
             raise InputError([_undecodable(path, name, form, form.delimiter or ",")]) from None
         except (OSError, EOFError, zlib.error, csv.Error, pa.ArrowException) as error:
             raise InputError([_unreadable(name, error)]) from error
@@ -115,7 +115,7 @@ class Source:
         """
         try:
             yield from (self._parquet(sorted(wanted)) if not self.delimiter else self._csv(sorted(wanted)))
-        except UnicodeDecodeError:
+        except UnicodeError:
             raise InputError([_undecodable(self.path, self.name, self.format, self.delimiter)]) from None
         except (OSError, EOFError, zlib.error, pa.ArrowException) as error:
             raise InputError([_unreadable(self.name, error)]) from error
@@ -228,6 +228,8 @@ def _undecodable(path: Path, name: str, form: Format, delimiter: str) -> Problem
                 decoder.decode(block, final=not block)
             except UnicodeDecodeError as error:
                 offset += error.start - pending
+                break
+            except UnicodeError:  # UTF-16 without its mark at the start
                 break
             if not block:
                 break

@@ -257,7 +257,8 @@ def test_changes_are_written_in_one_notation(importer: Importer, rows: Rows) -> 
         'old_value = "o"\nnew_value = "v"\n',
     )
     head = "opportunity_id;created_at;closed_at;stage;Betrag\n"
-    changes = 'id;at;f;o;v\na;02.01.2024;Betrag;;1.200,50\na;03.01.2024;closed_at;1.2.2024;1.3.2024\na;04.01.2024;Laune;gut;"1,5"\n'
+    changes = "id;at;f;o;v\na;02.01.2024;Betrag;;1.200,50\na;03.01.2024;closed_at;1.2.2024;1.3.2024\n"
+    changes += 'a;04.01.2024;Laune;gut;"1,5"\n'
     importer(
         {"opportunities.csv": head + "a;01.01.2024;01.03.2024;Closed Won;-3.000,5\n", "field_changes.csv": changes},
         mapping,

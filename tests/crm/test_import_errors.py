@@ -59,9 +59,9 @@ CELLS = [
     (deal(closed="2025-01-01"), f"{ROW}'closed_at', value '2025-01-01': closed {FUTURE}"),
     (
         deal(created="2024-01-01T10:00:00Z") + "b,2024-01-02T10:00:00,,Demo,1\n",
-        "opportunities.csv, row 4, column 'created_at', value '2024-01-02T10:00:00': a time without an offset from UTC in "
-        "a column that has times with one; write all of them in one way (those without are read in the timezone under "
-        "[format])",
+        "opportunities.csv, row 4, column 'created_at', value '2024-01-02T10:00:00': a time without an offset from UTC "
+        "in a column that has times with one; write all of them in one way (those without are read in the timezone "
+        "under [format])",
     ),
     (
         HEAD + ",2024-01-01,,Demo,\n",
@@ -206,11 +206,12 @@ def test_duplicate_ids_across_files_name_both(importer: Importer) -> None:
 @pytest.mark.parametrize("compressed", [False, True])
 def test_another_encoding_names_byte_row_and_setting(compressed: bool, importer: Importer, store: Store) -> None:
     content = (deal() + "b,2024-01-01,,Vorschläge,1\n").encode("cp1252")
+    offset = content.index(b"\xe4")
     name = "opportunities.csv.gz" if compressed else "opportunities.csv"
     with pytest.raises(InputError) as caught:
         importer({name: gzip.compress(content) if compressed else content})
     assert str(caught.value) == (
-        f"{name}, row 4, column 'stage', value 'Vorschl\ufffdge': byte {content.index(b'\xe4')} is not utf-8; "
+        f"{name}, row 4, column 'stage', value 'Vorschl\ufffdge': byte {offset} is not utf-8; "
         "set encoding under [format] of the mapping (cp1252 is usual for exports of Excel)"
     )
     text = 'encoding = "cp1252"'

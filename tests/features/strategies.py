@@ -21,7 +21,6 @@ from tests.features.worlds import (
     Row,
     Style,
     Value,
-    past_deals,
 )
 
 ACTORS = ("d0", "d1", "d2")
@@ -33,34 +32,38 @@ _TEXTS: dict[str, tuple[Value, ...]] = {
     "owner_id": ("U0", "U1", "U9", None), "lead_source": ("web", "fair", None), "deal_type": ("new", "renewal"),
     "product": ("P", "Q", "Z"), "segment": ("north", "east", None), "competitor": ("Acme", "Bolt", None),
     "forecast": ("commit", "best case", None), "region": ("EU", "US"), "approval": ("open", "done"),
+    "account_id": ("A0", "A1", "A3", None),
 }  # fmt: skip
+_OTHERS: dict[Kind, tuple[Value, ...]] = {
+    Kind.TIME: (*(AS_OF + days * DAY for days in (-90, -1, 0, 1, 45)), None),
+    Kind.MONEY: (0, 1, 99_999, 123_456_789, None),
+    Kind.BOOLEAN: (0.0, 1.0, None),
+    Kind.INTEGER: (0.0, 2.0, 17.0, None),
+    Kind.NUMBER: (0.0, 0.1, -17.0, None),
+}
+_KINDS = {"account_id": Kind.ID, **TRACKED, **{name: kind for name, (kind, _) in CUSTOM.items()}}
 
 
-def values_of(name: str, kind: Kind) -> SearchStrategy[Value]:
-    """Values of a column of deals."""
-    if name in _TEXTS:
-        return st.sampled_from(_TEXTS[name])
-    if kind is Kind.TIME:
-        return st.sampled_from([AS_OF + days * DAY for days in (-90, -1, 0, 1, 45)] + [None])
-    if kind is Kind.MONEY:
-        return st.sampled_from([0, 1, 99_999, 123_456_789, None])
-    if kind is Kind.BOOLEAN:
-        return st.sampled_from([0.0, 1.0, None])
-    return st.sampled_from([0.0, 2.0, 17.0, None] + ([] if kind is Kind.INTEGER else [0.1]))
+def values_of(name: str) -> tuple[Value, ...]:
+    """Values that a column of deals may have."""
+    return _TEXTS.get(name) or _OTHERS[_KINDS[name]]
 
 
-_ENTRY = st.fixed_dictionaries({
-    **{name: values_of(name, kind) for name, kind in TRACKED.items()},
-    **{name: values_of(name, kind) for name, (kind, _) in CUSTOM.items()},
-    "account_id": st.sampled_from(["A0", "A1", "A3", None]),
-})  # fmt: skip
+def _profile(number: int) -> dict[str, Value]:
+    """Columns of a deal at entry: one value for each, another for each number; of number 0, none."""
+    if number == 0:
+        return {}
+    return {name: values_of(name)[(place + number) % len(values_of(name))] for place, name in enumerate(_KINDS)}
+
+
+PROFILES = st.sampled_from([_profile(number) for number in range(6)])
 
 
 def happenings(times: SearchStrategy[int]) -> SearchStrategy[Happening]:
     """Anything that can happen to a deal after it was entered, legal or passed over."""
     deals = st.sampled_from(ACTORS + EXTRAS)
     changes = st.sampled_from(sorted(TRACKED)).flatmap(
-        lambda name: st.builds(Changed, times, deals, st.just(name), values_of(name, TRACKED[name]))
+        lambda name: st.builds(Changed, times, deals, st.just(name), st.sampled_from(values_of(name)))
     )
     untracked: dict[str, SearchStrategy[Value]] = {
         "approval": st.sampled_from(["open", "done", None]), "margin": st.sampled_from([0.0, 0.5, None]),
@@ -69,18 +72,21 @@ def happenings(times: SearchStrategy[int]) -> SearchStrategy[Happening]:
     overwrites = st.sampled_from(sorted(untracked)).flatmap(
         lambda name: st.builds(Overwritten, times, deals, st.just(name), untracked[name])
     )
-    activities = st.fixed_dictionaries({
-        "type": st.sampled_from(["email", "call", "meeting", "task", "quote", "other"]),
-        "topic": st.sampled_from(["intro", "terms", None]), "direction": st.sampled_from(["inbound", "outbound", None]),
-        "contact_id": st.sampled_from(["K1", "K2", None]), "user_id": st.sampled_from(["U0", "U1", None]),
-    })  # fmt: skip
-    roles = st.fixed_dictionaries({
-        "contact_id": st.sampled_from(["K1", "K2", "K3"]),
-        "role": st.sampled_from(["Champion", "Decision maker", "Economic buyer", "User", None]),
-    })  # fmt: skip
-    lines = st.fixed_dictionaries({
-        "product": st.sampled_from(["P", "Q"]), "quantity": st.just(1.0), "amount": st.sampled_from([1, 250_000, None]),
-    })  # fmt: skip
+    activities = st.sampled_from([
+        {"type": kind, "topic": topic, "direction": direction, "contact_id": contact, "user_id": user}
+        for kind in ("email", "call", "meeting", "task", "quote", "other")
+        for topic, direction, contact, user in (
+            ("intro", "inbound", "K1", "U0"), ("terms", "outbound", "K2", None), (None, None, None, "U1"),
+        )
+    ])  # fmt: skip
+    roles = st.sampled_from([
+        {"contact_id": contact, "role": role}
+        for contact in ("K1", "K2", "K3")
+        for role in ("Champion", "Decision maker", "Economic buyer", "User", None)
+    ])
+    lines = st.sampled_from([
+        {"product": product, "quantity": 1.0, "amount": amount} for product in "PQ" for amount in (1, 250_000, None)
+    ])
     return st.one_of(
         changes,
         st.builds(Moved, times, deals, st.sampled_from(STAGES)),
@@ -98,16 +104,17 @@ def quarter_days(start: int, stop: int) -> SearchStrategy[int]:
 
 
 _PAST, _FUTURE = quarter_days(-40, 0), quarter_days(0, 30)
-_OLD = [st.builds(Entered, quarter_days(-60, 0), st.just(deal), _ENTRY) for deal in ACTORS]
-_NEW = [st.builds(Entered, _FUTURE, st.just(deal), _ENTRY) for deal in ACTORS]
+_OLD = [st.builds(Entered, quarter_days(-60, 0), st.just(deal), PROFILES) for deal in ACTORS]
+_NEW = [st.builds(Entered, _FUTURE, st.just(deal), PROFILES) for deal in ACTORS]
 
 _TABLES = ["accounts", "stage_changes", "field_changes", "activities", "contact_roles", "deal_products"]
 _FEW: SearchStrategy[frozenset[str]] = st.one_of(
     st.just(frozenset()), st.frozensets(st.sampled_from(_TABLES), min_size=1, max_size=2)
 )
 STYLES = st.builds(
-    Style, st.booleans(), st.sampled_from(["ids", "sequence", "neither"]), st.booleans(), absent=_FEW, empty=_FEW
-)
+    Style, st.booleans(), st.sampled_from(["ids", "sequence", "neither"]), st.booleans(), absent=_FEW, empty=_FEW,
+    company=st.sampled_from([True, True, True, False]),
+)  # fmt: skip
 """How the CRM exports; mostly all of it."""
 
 
@@ -117,11 +124,8 @@ def _worlds(entries: list[SearchStrategy[Entered]], times: SearchStrategy[int]) 
     return st.builds(lambda some, more: [one for one in some if one is not None] + more, entered, later)
 
 
-PASTS = st.builds(
-    lambda company, more: [*(past_deals() if company else []), *more],
-    st.sampled_from([True, True, True, False]), _worlds(_OLD, _PAST),
-)  # fmt: skip
-"""What happened before AS_OF: a company with or without two dozen closed deals, and up to three deals of now."""
+PASTS = _worlds(_OLD, _PAST)
+"""What happened before AS_OF to up to three deals, and to some of the company's that had closed."""
 
 FUTURES = _worlds(_NEW, _FUTURE)
 """What may happen at or after AS_OF, also to deals that are entered only then."""

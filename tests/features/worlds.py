@@ -8,8 +8,9 @@ Two worlds that share their past differ in nothing but what lies at or after `AS
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
 from typing import Literal
 
 from crm.schema import TABLES, Kind, Known
@@ -107,6 +108,7 @@ class Style:
         declared_stages: Whether the mapping declares the order of the stages.
         absent: Tables that it does not export.
         empty: Tables that it exports without rows.
+        company: Whether two dozen deals had closed before.
     """
 
     date_only: bool = False
@@ -114,25 +116,26 @@ class Style:
     declared_stages: bool = True
     absent: frozenset[str] = frozenset()
     empty: frozenset[str] = frozenset()
+    company: bool = True
 
 
-def attributes(absent: Iterable[str] = ()) -> tuple[Attribute, ...]:
-    """Every column, with when it is known where the mapping knows its company well."""
-    found = []
+def attributes(style: Style) -> tuple[Attribute, ...]:
+    """Every column, with when it is known where the mapping knows its company well and there are changes at hand."""
+    found, unseen = [], style.absent | style.empty
     for name, table in TABLES.items():
-        if name in absent or name in ("users", "notes"):
+        if name in style.absent or name in ("users", "notes"):
             continue
         for column, described in table.columns().items():
             known = described.known
             if name == "opportunities" and column in TRACKED:
-                known = Known.HISTORY if "field_changes" not in absent else Known.CLOSED
+                known = Known.HISTORY if "field_changes" not in unseen else Known.CLOSED
             elif name == "opportunities" and column == "stage":
-                known = Known.HISTORY if "stage_changes" not in absent else Known.CLOSED
+                known = Known.HISTORY if "stage_changes" not in unseen else Known.CLOSED
             elif name == "accounts" and column not in ("name", "account_type"):
                 known = Known.CREATED
             found.append(Attribute(name, column, described.kind, known, False, column))
         for own, (kind, known) in {"opportunities": CUSTOM, "accounts": CUSTOM_OF_ACCOUNTS}.get(name, {}).items():
-            if known is Known.HISTORY and "field_changes" in absent:
+            if known is Known.HISTORY and "field_changes" in unseen:
                 known = Known.CLOSED
             found.append(Attribute(name, own, kind, known, True, own))
     return tuple(found)
@@ -223,7 +226,8 @@ class _Crm:
         elif isinstance(happening, Overwritten):
             state[happening.name] = happening.value
         elif isinstance(happening, Moved):
-            if state["stage"] != happening.stage:
+            untold = state.get("outcome") is not None and "stage_changes" in self.style.absent | self.style.empty
+            if state["stage"] != happening.stage and not untold:  # only stage changes tell that a deal was reopened
                 self.move(deal, time, happening.stage)
                 state |= {"closed_at": None, "outcome": None}
         elif isinstance(happening, Closed) and state.get("outcome") is None:
@@ -238,14 +242,15 @@ class _Crm:
 def export(happenings: Iterable[Happening], style: Style) -> CrmData:
     """What the CRM exports after all that happened; columns as they stand, histories as they were recorded."""
     crm = _Crm(style)
-    for happening in sorted(happenings, key=lambda one: one.time):
+    company = past_deals() if style.company else ()
+    for happening in sorted([*company, *happenings], key=lambda one: one.time):
         crm.play(happening)
     accounts = [dict(account) for account in ACCOUNTS]
     for deal in crm.deals.values():
         if deal.get("outcome") == "won" and deal.get("account_id") is not None:  # winning makes customers, untracked
             accounts[int(str(deal["account_id"])[1:])]["account_type"] = "Customer"
     rows = {**crm.rows, "opportunities": list(crm.deals.values()), "accounts": accounts}
-    told = attributes(style.absent)
+    told = attributes(style)
     tables: dict[str, Columns] = {}
     for table in dict.fromkeys(one.table for one in told):
         kept = [] if table in style.empty else rows.get(table, [])
@@ -256,7 +261,8 @@ def export(happenings: Iterable[Happening], style: Style) -> CrmData:
     return CrmData(tables, told, process, imported_at=NAT)
 
 
-def past_deals() -> list[Happening]:
+@cache
+def past_deals() -> tuple[Happening, ...]:
     """Two dozen deals that were entered, worked on and closed before AS_OF, so that rates and records exist."""
     happenings: list[Happening] = []
     for number in range(24):
@@ -278,9 +284,4 @@ def past_deals() -> list[Happening]:
             Moved(born + 5 * DAY, deal, STAGES[1]),
             Closed(born + 40 * DAY, deal, won=number % 3 == 0),
         ]  # fmt: skip
-    return happenings
-
-
-def shifted(happenings: Sequence[Happening], by: int) -> list[Happening]:
-    """The same happenings, later by some microseconds."""
-    return [replace(one, time=one.time + by) for one in happenings]
+    return tuple(happenings)

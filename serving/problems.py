@@ -1,0 +1,28 @@
+"""What pydantic found wrong with a request, in words for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from serving.answers import Detail
+from serving.requests import MOMENT
+
+MOST = 20
+_WORDS = {
+    "finite_number": "NaN and Infinity are not numbers of JSON; leave the value out or send null",
+    "extra_forbidden": "no such field",
+    "missing": "needed",
+}
+
+
+def details_of(errors: Sequence[Any]) -> list[Detail]:
+    """The first problems, each with its path; never empty, and never with the value itself, which may be large."""
+    return [Detail(where=".".join(map(str, error["loc"])) or "body", message=_message(error)) for error in errors[:MOST]]
+
+
+def _message(error: Any) -> str:
+    kind = error["type"]
+    if kind == "string_pattern_mismatch" and error.get("ctx", {}).get("pattern") == MOMENT:
+        return "a date such as 2025-07-01 or an instant such as 2025-07-01T12:00:00+00:00 is wanted (in an address, + is %2B)"
+    return _WORDS.get(kind) or str(error["msg"]).removeprefix("Value error, ")

@@ -1,0 +1,141 @@
+"""The store: opening, upgrading, refusing, and giving back what it holds."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+import crm.store
+from crm.errors import NothingImportedError, StoreError
+from crm.importing import ImportReport
+from crm.records import metadata
+from crm.store import SCHEMA_VERSION, Store
+from crm.tables import NAT, Coded
+
+
+def test_migrations_make_the_tables_that_the_code_expects(store: Store) -> None:
+    with store.engine.connect() as connection:
+        differences = compare_metadata(MigrationContext.configure(connection), metadata)
+    assert differences == []
+
+
+def test_the_version_in_the_code_is_the_newest_migration() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(crm.store.__file__).parent / "migrations"))
+    config.set_main_option("path_separator", "os")
+    assert ScriptDirectory.from_config(config).get_current_head() == SCHEMA_VERSION
+
+
+def test_opening_brings_an_older_store_up_to_date(tmp_path: Path) -> None:
+    file = tmp_path / "old.db"
+    with sqlite3.connect(file) as old:  # as it stood before the first version
+        old.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
+    old.close()
+    with Store.open(f"sqlite:///{file}") as opened, opened.engine.connect() as connection:
+        assert set(sa.inspect(connection).get_table_names()) == {*metadata.tables, "alembic_version"}
+        assert connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() == SCHEMA_VERSION
+
+
+def test_opening_makes_the_folder_and_opening_again_finds_it(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/a/b/crm.db"
+    for _ in range(2):
+        with Store.open(url) as opened:
+            assert opened.last_import() == 0
+
+
+def test_an_empty_store_says_what_to_do(store: Store) -> None:
+    with pytest.raises(NothingImportedError, match=r"holds no opportunities yet: import an export first"):
+        store.load()
+    assert store.imports() == []
+
+
+def test_a_store_of_a_newer_version_is_refused(url: str) -> None:
+    with Store.open(url) as opened, opened.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(StoreError, match=r"written by a newer version of wonlost \(its schema is 9999"):
+        Store.open(url)
+
+
+def test_a_database_of_something_else_is_refused(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "other.db") as other:
+        other.execute("CREATE TABLE opportunities (x)")
+    other.close()
+    with pytest.raises(StoreError, match="holds tables that are not wonlost's"):
+        Store.open(f"sqlite:///{tmp_path}/other.db")
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("crm.db", "store 'crm.db' is not a URL: write for instance sqlite:///var/wonlost.db"),
+        ("oracle+nothing://host/name", "no driver for 'oracle\\+nothing'; use sqlite:/// or postgresql\\+psycopg://"),
+        ("sqlite:////proc/nowhere/crm.db", "the folder /proc/nowhere for the store cannot be made"),
+        ("sqlite:////", "store sqlite://// cannot be used: the file cannot be opened"),
+    ],
+)
+def test_a_store_that_cannot_be_opened_says_why(url: str, reason: str) -> None:
+    with pytest.raises(StoreError, match=reason):
+        Store.open(url)
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "x.db").write_text("not a database at all, just some text that is long enough to be read\n" * 20)
+    with pytest.raises(StoreError, match="the file is not a SQLite database"):
+        Store.open(f"sqlite:///{tmp_path}/x.db")
+
+
+def test_a_password_is_never_shown() -> None:
+    with pytest.raises(StoreError) as caught:
+        Store.open("oracle+nothing://me:geheim@host/name")
+    assert "geheim" not in str(caught.value)
+
+
+def test_what_is_loaded_is_typed(importer: Callable[..., ImportReport], store: Store) -> None:
+    head = "opportunity_id,created_at,closed_at,stage,amount,owner_id\n"
+    importer(
+        {
+            "opportunities.csv": head
+            + "b,2024-01-01,2024-02-01,Won,1.5,u\na,2024-01-01,,Demo,,\nc,2024-01-01,,Won?,2,u\n"
+        }
+    )
+    data = store.load()
+    table = data.tables["opportunities"]
+    ids, owners, stages = table["opportunity_id"], table["owner_id"], table["stage"]
+    assert isinstance(ids, Coded)
+    assert isinstance(owners, Coded)
+    assert isinstance(stages, Coded)
+    assert ids.levels == ("a", "b", "c")
+    assert owners.codes.tolist() == [-1, 0, 0]
+    assert owners.levels == ("u",)
+    assert owners.codes.dtype == np.int32
+    assert list(stages.strings()) == ["Demo", "Won", "Won?"]
+    assert table["closed_at"].tolist()[::2] == [NAT, NAT]  # type: ignore[union-attr]
+    assert np.array_equal(table["amount"], [np.nan, 150.0, 200.0], equal_nan=True)  # type: ignore[arg-type]
+    assert data.imported_at == int(datetime(2024, 6, 1, tzinfo=UTC).timestamp() * 1_000_000)
+    assert set(data.tables) == {"opportunities"}
+
+
+def test_another_import_under_way_is_said_plainly(url: str) -> None:
+    with Store.open(url) as opened, opened.transaction() as connection:
+        connection.exec_driver_sql("DELETE FROM imports")  # takes the write lock
+        with Store.open(url) as second:
+
+            @sa.event.listens_for(second.engine, "begin")
+            def _impatient(other: sa.Connection) -> None:
+                other.exec_driver_sql("PRAGMA busy_timeout = 0")
+
+            with (
+                pytest.raises(StoreError, match="another import is writing to it"),
+                second.transaction() as waiting,
+            ):
+                waiting.exec_driver_sql("DELETE FROM imports")
