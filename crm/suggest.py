@@ -175,7 +175,7 @@ def _columns(file: _File, table: str, names: dict[tuple[str, str], list[str]]) -
 
 def _format(files: Sequence[_File]) -> tuple[Format, list[str]]:
     remarks = []
-    dates, encodings = [], {file.source.format.encoding for file in files}
+    dates, encodings = [], {file.source.format.encoding for file in files if not _ascii(file)}
     clocks = [cells for file in files for cells in _of_kind(file, Kind.TIME) if (cells != "").any()]
     clocks += [cells for file in files for cells in file.cells.values() if _dated(cells)]
     for cells in clocks:
@@ -208,6 +208,12 @@ def _format(files: Sequence[_File]) -> tuple[Format, list[str]]:
         currency_signs=signs,
     )  # fmt: skip
     return form, list(dict.fromkeys(remarks))
+
+
+def _ascii(file: _File) -> bool:
+    """Whether the sample reads the same in any encoding that extends ASCII."""
+    same = all(str(cell).isascii() for cells in file.cells.values() for cell in cells)
+    return same and "".join(file.source.header).isascii() and file.source.format.encoding == "utf-8"
 
 
 def _date_patterns() -> list[str]:

@@ -77,8 +77,13 @@ class Tracker:
         place = self.artifacts.absolute().as_uri() if local else None
         return str(client.create_experiment(self.experiment, artifact_location=place))
 
-    def record(self, trained: Trained) -> Version:
+    def record(self, trained: Trained, *, promote: bool = True) -> Version:
         """Log a run, register its model, and promote it if the gate lets it through.
+
+        Args:
+            trained: The run.
+            promote: Whether to promote; without, a model that the gate lets through becomes the challenger, for
+                somebody to compare and promote.
 
         Returns:
             The registered version.
@@ -102,7 +107,7 @@ class Tracker:
                     self.registry.client.set_model_version_tag(self.registry.name, str(number), name, value)
                 mlflow.set_tags({"decision": trained.decision.reason, "promoted": trained.decision.promoted})
                 run_id = run.info.run_id
-        if trained.decision.promoted:
+        if trained.decision.promoted and promote:
             self.registry.promote(number)
         else:
             self.registry.challenge(number, trained.decision.reason)

@@ -61,7 +61,7 @@ PROFILES = st.sampled_from([_profile(number) for number in range(6)])
 
 def happenings(times: SearchStrategy[int]) -> SearchStrategy[Happening]:
     """Anything that can happen to a deal after it was entered, legal or passed over."""
-    deals = st.sampled_from(ACTORS + EXTRAS)
+    deals = st.sampled_from([*ACTORS, *ACTORS, *EXTRAS])
     changes = st.sampled_from(sorted(TRACKED)).flatmap(
         lambda name: st.builds(Changed, times, deals, st.just(name), st.sampled_from(values_of(name)))
     )
@@ -103,8 +103,30 @@ def quarter_days(start: int, stop: int) -> SearchStrategy[int]:
     return st.integers(start * 4, stop * 4 - 1).map(lambda step: AS_OF + step * (DAY // 4))
 
 
+def _burst(time: int, deal: str, number: int) -> list[Happening]:
+    """A busy moment: every tracked column of a deal changes, and a row of each kind is written."""
+    profile = _profile(number)
+    return [
+        *(Changed(time, deal, name, profile.get(name)) for name in TRACKED),
+        Moved(time, deal, STAGES[number % 3]),
+        Row(time, deal, "activities", {"type": "call", "direction": "inbound", "contact_id": "K1", "user_id": "U1"}),
+        Row(time, deal, "contact_roles", {"contact_id": "K3", "role": "Champion"}),
+        Row(time, deal, "deal_products", {"product": "P", "quantity": 1.0, "amount": 700}),
+    ]
+
+
+def _worlds(entries: list[SearchStrategy[Entered | None]], times: SearchStrategy[int]) -> SearchStrategy[list[Happening]]:
+    deals = st.sampled_from(ACTORS)
+    bursts = st.one_of(st.just([]), st.builds(_burst, times, deals, st.integers(0, 5)))
+    single = st.lists(happenings(times), max_size=10)
+    return st.builds(
+        lambda entered, burst, more: [*(one for one in entered if one is not None), *burst, *more],
+        st.tuples(*entries), bursts, single,
+    )  # fmt: skip
+
+
 _PAST, _FUTURE = quarter_days(-40, 0), quarter_days(0, 30)
-_OLD = [st.builds(Entered, quarter_days(-60, 0), st.just(deal), PROFILES) for deal in ACTORS]
+_OLD = [st.builds(Entered, quarter_days(-60, -20), st.just(deal), PROFILES) for deal in ACTORS]
 _NEW = [st.builds(Entered, _FUTURE, st.just(deal), PROFILES) for deal in ACTORS]
 
 _TABLES = ["accounts", "stage_changes", "field_changes", "activities", "contact_roles", "deal_products"]
@@ -118,14 +140,8 @@ STYLES = st.builds(
 """How the CRM exports; mostly all of it."""
 
 
-def _worlds(entries: list[SearchStrategy[Entered]], times: SearchStrategy[int]) -> SearchStrategy[list[Happening]]:
-    entered = st.tuples(*(st.one_of(st.none(), entry) for entry in entries))
-    later = st.lists(happenings(times), max_size=12)
-    return st.builds(lambda some, more: [one for one in some if one is not None] + more, entered, later)
-
-
-PASTS = _worlds(_OLD, _PAST)
+PASTS = _worlds([_OLD[0], st.none() | _OLD[1], st.none() | _OLD[2]], _PAST)
 """What happened before AS_OF to up to three deals, and to some of the company's that had closed."""
 
-FUTURES = _worlds(_NEW, _FUTURE)
+FUTURES = _worlds([st.none() | entry for entry in _NEW], _FUTURE)
 """What may happen at or after AS_OF, also to deals that are entered only then."""

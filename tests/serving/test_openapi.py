@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    negative_data_rejection,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from crm.schema import TABLES
+from models.registry import Registry
+from serving.app import create_app
+from serving.requests import EVENTS, ROWS
+from tests.serving.conftest import World
+
+ROUTES = ["/v1/deals", "/v1/deals/{deal_id}", "/v1/score", "/v1/models", "/healthz", "/readyz", "/metrics"]
+
+
+@pytest.fixture(scope="module")
+def document(served: httpx.Client) -> dict[str, Any]:
+    found: dict[str, Any] = served.get("/openapi.json").json()
+    return found
+
+
+def test_every_route_is_documented_with_its_errors_and_examples(document: dict[str, Any]) -> None:
+    assert sorted(document["paths"]) == sorted(ROUTES)
+    expected = {
+        "/v1/deals": {"422"}, "/v1/deals/{deal_id}": {"404", "422"}, "/v1/score": {"413", "415", "422"},
+        "/v1/models": {"503"}, "/healthz": set(), "/readyz": {"503"}, "/metrics": set(),
+    }  # fmt: skip
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            assert operation["description"]
+            assert set(operation["responses"]) == {"200", "400", "500"} | expected[path]
+            for status, response in operation["responses"].items():
+                if status != "200" and path != "/readyz":
+                    content = response["content"]["application/json"]
+                    assert content["schema"]["$ref"].endswith("/ErrorAnswer")
+                    assert set(content["example"]["error"]) >= {"code", "message"}
+    body = document["paths"]["/v1/score"]["post"]["requestBody"]["content"]["application/json"]
+    assert set(body["examples"]) == {"one", "several"}
+
+
+def test_every_field_that_is_sent_or_answered_says_what_it_is(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    for name in ("DealState", "ScoreAnswer", "ReasonAnswer", "DealAnswer", "PostedScore", "SentOpportunities", "SentDeal"):
+        for field, schema in schemas[name]["properties"].items():
+            assert schema.get("description") or "$ref" in schema or "anyOf" in schema, f"{name}.{field}"
+
+
+def test_what_may_be_sent_are_the_columns_of_the_schema() -> None:
+    assert set(ROWS) == {"opportunities", "accounts", *EVENTS}
+    for name, row in ROWS.items():
+        assert set(row.model_fields) - {"custom"} == set(TABLES[name].columns())
+        assert ("custom" in row.model_fields) == TABLES[name].custom
+
+
+schema = schemathesis.pytest.from_fixture("api")
+
+
+@pytest.fixture
+def api(served: httpx.Client) -> Any:
+    return schemathesis.openapi.from_url(f"{served.base_url}/openapi.json")
+
+
+@schema.parametrize()
+@settings(max_examples=12, derandomize=True, deadline=None, database=None, phases=[Phase.generate],
+          suppress_health_check=list(HealthCheck))  # fmt: skip
+def test_no_request_breaks_it(case: Any) -> None:
+    case.call_and_validate(checks=[
+        not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance,
+        negative_data_rejection,
+    ])  # fmt: skip
+
+
+def test_the_document_needs_no_store_and_no_registry(world: World) -> None:
+    app = create_app("sqlite:////nowhere/store.db", Registry("http://127.0.0.1:9", world.folder))
+    assert sorted(app.openapi()["paths"]) == sorted(ROUTES)

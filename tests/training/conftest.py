@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from crm.importing import import_export
+from crm.mapping import load_mapping
+from crm.simulate import SimulatedCrm, simulate, write
+from crm.store import Store
+from crm.tables import CrmData
+from training.recipes import Recipe, recipes
+
+
+def quick() -> list[Recipe]:
+    """The candidates for few deals."""
+    return recipes(threads=1, n_deals=500)
+
+
+def load_export(folder: Path, store: Path) -> CrmData:
+    with Store.open(f"sqlite:///{store}") as opened:
+        import_export([folder], load_mapping(folder / "mapping.toml"), opened)
+        return opened.load()
+
+
+@pytest.fixture(scope="session")
+def simulated() -> SimulatedCrm:
+    return simulate(700, seed=11)
+
+
+@pytest.fixture(scope="session")
+def export(simulated: SimulatedCrm, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("export")
+    write(simulated, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def crm(export: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CrmData]:
+    yield load_export(export, tmp_path_factory.mktemp("store") / "crm.db")

@@ -1,0 +1,59 @@
+"""`docs/data.md` and `docs/features.md`, written from the code that they describe: `python -m wonlost.reference`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from crm.schema import TABLES
+from features.registry import declared
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+NOTICE = "<!-- Written by `python -m wonlost.reference` from the code; edit that instead. -->\n"
+
+
+def data_page() -> str:
+    """The tables of a CRM, column by column."""
+    lines = [
+        "# The data", NOTICE,
+        "Only `opportunities` is required; every further table adds its features, and what is absent is said in the "
+        "report, never guessed. *Known* says when a column is known if the mapping says nothing: `created` (fixed at "
+        "entry), `history` (rebuilt from its changes), `closed` (known only once the deal is closed, so never a feature "
+        "of an open one), `event` (from the event's own time on).", "",
+    ]  # fmt: skip
+    for name, table in TABLES.items():
+        lines += [f"## {name}", (table.__doc__ or "").split("\n")[0], "",
+                  "| column | kind | known | unit | meaning |", "|---|---|---|---|---|"]  # fmt: skip
+        for column, described in table.columns().items():
+            needed = " (required)" if described.required else ""
+            lines.append(f"| `{column}`{needed} | {described.kind} | {described.known} | {described.unit} "
+                         f"| {described.meaning} |")  # fmt: skip
+        if table.custom:
+            lines += ["", "A company's own columns may be added in the mapping, with kind and `known`."]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def features_page() -> str:
+    """The features, by family."""
+    lines = [
+        "# The features", NOTICE,
+        "What is known about a deal at a moment. None can see an event at or after that moment; a test proves it for "
+        "each. A feature whose sources the data lack is not used, and the run says so. Custom columns declared in the "
+        "mapping as `created` or `history` become features `custom.<name>` and `account.<name>`.", "",
+    ]  # fmt: skip
+    family = ""
+    for feature in declared():
+        if feature.family != family:
+            family = feature.family
+            lines += [f"## {family}", "", "| feature | in words | unit | made of | meaning |", "|---|---|---|---|---|"]
+        needs = ", ".join(f"`{need}`" for need in feature.needs)
+        meaning = " ".join(feature.doc.split())
+        lines.append(f"| `{feature.name}` | {feature.label} | {feature.unit} | {needs} | {meaning} |")
+    return "\n".join(lines) + "\n"
+
+
+PAGES = {"data.md": data_page, "features.md": features_page}
+
+if __name__ == "__main__":
+    for name, page in PAGES.items():
+        (DOCS / name).write_text(page())
