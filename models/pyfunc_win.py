@@ -6,7 +6,6 @@ MLflow imports this module by name and calls `_load_pyfunc`; nothing is pickled.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -26,7 +25,7 @@ class WinPyfunc:
     def __init__(self, model: WinModel) -> None:
         self.model = model
 
-    def predict(self, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> FloatArray:
+    def predict(self, model_input: pd.DataFrame) -> FloatArray:
         """Win probability of each row of a feature matrix; columns as in the signature, more are ignored."""
         frame = model_input[list(self.model.features)]
         return self.model.predict(FeatureMatrix.of_frame(frame))

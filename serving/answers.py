@@ -94,7 +94,7 @@ class OpenDeal(Answer):
     """An open deal with its score."""
 
     deal: DealState
-    score: ScoreAnswer | None = Field(description="Its score; null where there is no model yet.")
+    score: ScoreAnswer | None = Field(default=None, description="Its score; null where there is no model yet.")
     stage_rate: float | None = Field(default=None, description="Win rate of its stage; only where there is no model yet.")
 
 

@@ -168,7 +168,7 @@ class CompanyData:
             return StageRates(table, [])
         table.fit(self.stages(rows), history.won[rows.deal])
         rates = [StageRate(stage=stage, win_rate=float(rate))
-                 for stage, rate in zip((*table.stages, None), table.stage_rate, strict=False)]  # fmt: skip
+                 for stage, rate in zip((*table.stages, None), table.cell_rate[:, 0], strict=True)]  # fmt: skip
         return StageRates(table, rates)
 
     # -- state -------------------------------------------------------------------------------------------------------

@@ -168,7 +168,7 @@ def test_changes_of_one_instant_follow_from_each_other() -> None:
     old, new = np.array([300, 100, 200]), np.array([200, 300, 400])
     for order in ([0, 1, 2], [2, 1, 0], [1, 0, 2], [2, 0, 1]):
         o, n = old[order], new[order]
-        events = Events(np.zeros(3, dtype=np.int64), np.zeros(3, dtype=np.int64), 1, ties=lambda n=n: [n],
+        events = Events(np.zeros(3, dtype=np.int64), np.zeros(3, dtype=np.int64), 1, ties=lambda n=n: [np.zeros(3), n],
                         links=lambda o=o, n=n: (o, n), columns={"old": o, "new": n})  # fmt: skip
         assert events.numbers("new").tolist() == [300, 200, 400]
 

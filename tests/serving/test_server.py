@@ -8,6 +8,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from models.errors import RegistryUnavailableError
 from models.registry import Registry
 from serving.app import create_app
 from serving.errors import ListenError
@@ -68,6 +69,7 @@ def test_health_answers_before_anything_is_loaded(world: World, tmp_path: object
     class Slow(Registry):
         def ping(self) -> None:
             time.sleep(0.5)
+            raise RegistryUnavailableError("away")
 
     registry = Slow("sqlite://", world.folder / "nowhere")
     with running(create_app(world.store_url, registry, refresh_seconds=60), ready=False) as client:

@@ -1,0 +1,112 @@
+"""The command line, as a user calls it: on a store and a registry of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+WONLOST = Path(sys.executable).with_name("wonlost")
+
+
+def wonlost(var: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("WONLOST_", "MLFLOW_"))}
+    return subprocess.run(
+        [WONLOST, *map(str, arguments)], env={**kept, "WONLOST_VAR": str(var), "WONLOST_THREADS": "1"},
+        capture_output=True, text=True, check=False, cwd=var,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def line(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which a simulated CRM was imported and a champion trained."""
+    var = tmp_path_factory.mktemp("line")
+    for arguments in (("simulate", "--deals", "600", "--seed", "3", "--out", "export"), ("import", "export"), ("train",)):
+        done = wonlost(var, *arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert "promoted: version 1 of wonlost-win" in done.stdout
+    assert "base rate" in done.stdout
+    assert "simulated data" in done.stderr
+    return var
+
+
+@pytest.mark.slow
+def test_score_writes_every_open_deal(line: Path) -> None:
+    done = wonlost(line, "score", "--as-of", "2026-09-01", "--out", "s.csv")
+    assert done.returncode == 0, done.stderr
+    assert "in-sample" in done.stderr
+    found = pd.read_csv(line / "s.csv")
+    assert list(found.columns[:6]) == ["opportunity_id", "as_of", "win_probability", "band", "model_version", "reasons"]
+    deals = pd.read_csv(line / "export" / "opportunities.csv")
+    when = pd.Timestamp("2026-09-01", tz="UTC")
+    created, closed = (pd.to_datetime(deals[name], utc=True, format="ISO8601") for name in ("created_at", "closed_at"))
+    expected = deals["opportunity_id"][(created < when) & ~(closed < when)]
+    assert sorted(found["opportunity_id"]) == sorted(expected)
+    assert set(found["as_of"]) == {"2026-09-01T00:00:00Z"}
+    assert found["win_probability"].between(0, 1).all()
+    assert found["in_sample"].all()
+    assert wonlost(line, "score", "--as-of", "2026-09-01", "--out", "s.parquet").returncode == 0
+    again = pd.read_parquet(line / "s.parquet")
+    assert np.allclose(again["win_probability"], found["win_probability"], atol=1e-12)
+    table = wonlost(line, "score").stdout
+    assert "most likely" in table
+    assert "least likely" in table
+
+
+@pytest.mark.slow
+def test_explain_adds_up(line: Path) -> None:
+    wonlost(line, "score", "--out", "now.csv")
+    deal = pd.read_csv(line / "now.csv").iloc[0]
+    done = wonlost(line, "explain", deal["opportunity_id"])
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.strip().splitlines()
+    points = [float(text.rsplit(maxsplit=1)[1]) for text in lines[2:]]
+    assert sum(points[:-1]) == pytest.approx(points[-1], abs=0.05 * len(points))
+    assert points[-1] == pytest.approx(100 * deal["win_probability"], abs=0.06)
+    assert "no deal 'nobody'" in wonlost(line, "explain", "nobody").stderr
+
+
+@pytest.mark.slow
+def test_models_promote_and_rollback(line: Path) -> None:
+    listed = json.loads(wonlost(line, "models", "--json").stdout)
+    assert listed[0]["aliases"] == ["champion"]
+    assert listed[0]["simulated"] is True
+    assert listed[0]["metrics"]["log_loss"] < listed[0]["metrics"]["base_rate_log_loss"]
+    assert "version 1 [simulated data]: beats the base rate" in wonlost(line, "models").stdout
+    assert wonlost(line, "promote", "1").returncode == 0
+    missing = wonlost(line, "promote", "99")
+    assert (missing.returncode, missing.stderr.strip()) == (
+        1, "error: there is no version 99 of wonlost-win; see `wonlost models`")  # fmt: skip
+    assert wonlost(line, "rollback").returncode == 1
+
+
+@pytest.mark.slow
+def test_too_few_deals_end_in_a_refusal_with_exit_code_3(line: Path) -> None:
+    done = wonlost(line, "train", "--as-of", "2024-06-03")
+    assert done.returncode == 3
+    assert done.stdout.startswith("refused: too few deals")
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("import", "nowhere"), "error: nowhere: there is no such file or folder"),
+        (("train",), "error: the store holds no"),
+        (("score",), "error: the store holds no"),
+        (("score", "--out", "scores.xlsx"), "write to a .csv or a .parquet file"),
+        (("simulate", "--deals", "5", "--out", "x", "--until", "soon"), "--until 'soon' is not a date"),
+        (("serve", "--host", "0.0.0.0"), "loopback"),
+    ],
+)
+def test_errors_are_one_line_and_exit_code_1(tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
+    done = wonlost(tmp_path, *arguments)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
