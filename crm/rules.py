@@ -93,6 +93,7 @@ class ProcessRule(_Strict):
         open: Values of the outcome column that mean open; an empty cell always does.
         snapshots: `weekly` or `entry`.
         simulated: Whether the data are simulated.
+        exported_at: When the export was taken, if long before its import: what is planned for later has not happened.
     """
 
     time_basis: TimeBasis = "dates"
@@ -102,6 +103,7 @@ class ProcessRule(_Strict):
     open: Strings = ()
     snapshots: Literal["weekly", "entry"] = "weekly"
     simulated: bool = False
+    exported_at: datetime | None = None
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:

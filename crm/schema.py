@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 
 
 class Known(StrEnum):
@@ -79,6 +80,7 @@ class Table:
     custom: bool = False
 
     @classmethod
+    @cache
     def columns(cls) -> dict[str, Column]:
         """Columns by name, in the order in which they are written down."""
         return {name: value for name, value in vars(cls).items() if isinstance(value, Column)}

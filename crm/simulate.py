@@ -92,6 +92,6 @@ def write(crm: SimulatedCrm, folder: Path) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     write_tables(crm.tables, folder)
-    (folder / "mapping.toml").write_text(mapping_text(crm.tables), encoding="utf-8")
+    (folder / "mapping.toml").write_text(mapping_text(crm.tables, crm.until), encoding="utf-8")
     text = README.format(n_deals=len(crm.tables["opportunities"]), seed=crm.seed, until=crm.until.isoformat())
     (folder / "README.md").write_text(text, encoding="utf-8")

@@ -52,13 +52,16 @@ class Events:
         self.n_keys = n_keys
         self.key: IntArray = key[rows].astype(np.int64)
         self.time: IntArray = time[rows]
-        self._columns: dict[str, Values | BoolArray] = {
-            name: values.take(rows) if isinstance(values, Coded) else values[rows]
-            for name, values in (columns or {}).items()
-        }
-        self._instants: IntArray = np.unique(self.time)
-        self._place = self.key * (len(self._instants) + 1) + np.searchsorted(self._instants, self.time)
-        self.starts: IntArray = np.searchsorted(self.key, np.arange(n_keys + 1)).astype(np.int64)
+        self._rows = rows
+        self._given = dict(columns or {})
+        self._columns: dict[str, Values | BoolArray] = {}
+        if n_keys == 1:  # one deal sent to the API: its times are in order by themselves
+            self._instants = self._place = self.time
+            self.starts: IntArray = np.array([0, len(rows)], dtype=np.int64)
+        else:
+            self._instants = np.unique(self.time)
+            self._place = self.key * (len(self._instants) + 1) + np.searchsorted(self._instants, self.time)
+            self.starts = np.searchsorted(self.key, np.arange(n_keys + 1)).astype(np.int64)
         self._prefix: dict[str, IntArray] = {}
         self._previous: dict[str, IntArray] = {}
         self._firsts: dict[str, IntArray] = {}
@@ -67,27 +70,31 @@ class Events:
         return len(self.time)
 
     def __contains__(self, column: str) -> bool:
-        return column in self._columns
+        return column in self._columns or column in self._given
 
     def values(self, column: str) -> Values | BoolArray:
-        """A column in sorted order, shape (n_events,)."""
+        """A column in sorted order, shape (n_events,); brought to that order when it is first asked for."""
+        if column not in self._columns:
+            values = self._given[column]
+            self._columns[column] = values.take(self._rows) if isinstance(values, Coded) else values[self._rows]
+            del self._given[column]
         return self._columns[column]
 
     def numbers(self, column: str) -> FloatArray:
         """A column of numbers in sorted order, as float64."""
-        values = self._columns[column]
+        values = self.values(column)
         assert not isinstance(values, Coded), column
-        return values.astype(np.float64)
+        return values.astype(np.float64, copy=False)
 
     def codes(self, column: str) -> CodeArray:
         """The codes of a text column in sorted order."""
-        values = self._columns[column]
+        values = self.values(column)
         assert isinstance(values, Coded), column
         return values.codes
 
     def levels(self, column: str) -> tuple[str, ...]:
         """The levels of a text column."""
-        values = self._columns[column]
+        values = self.values(column)
         assert isinstance(values, Coded), column
         return values.levels
 
@@ -98,13 +105,15 @@ class Events:
             key: Codes, shape (n_pairs,), none negative.
             when: Microseconds, shape (n_pairs,).
         """
-        rank = np.searchsorted(self._instants, when, side="left")
+        rank = self._instants.searchsorted(when, side="left")
+        if self.n_keys == 1:
+            return rank.astype(np.int64, copy=False)
         return np.searchsorted(self._place, key * (len(self._instants) + 1) + rank, side="left").astype(np.int64)
 
     def prefix(self, column: str) -> IntArray:
         """Sums of a whole-number column over the first i events, shape (n_events + 1,); missing values count as 0."""
         if column not in self._prefix:
-            values = self._columns[column]
+            values = self.values(column)
             assert not isinstance(values, Coded), column
             if values.dtype == np.float64:
                 values = np.where(np.isnan(values), 0.0, values)
@@ -116,7 +125,7 @@ class Events:
     def previous(self, where: str) -> IntArray:
         """Index of the last event at or before i whose flag is set, -1 where there is none, shape (n_events,)."""
         if where not in self._previous:
-            flags = np.asarray(self._columns[where], dtype=bool)
+            flags = np.asarray(self.values(where), dtype=bool)
             index = np.where(flags, np.arange(len(flags)), -1)
             self._previous[where] = np.maximum.accumulate(index) if len(index) else index
         return self._previous[where]
@@ -146,7 +155,8 @@ class Seen:
         self.events = events
         self._as_of = as_of
         self._absent = key < 0
-        self._key = np.where(self._absent, 0, key).astype(np.int64)
+        self._all_present = not self._absent.any()
+        self._key = (key if self._all_present else np.where(self._absent, 0, key)).astype(np.int64, copy=False)
         if events.n_keys == 0:
             self._start = self._stop = np.zeros(len(as_of), dtype=np.int64)
         else:
@@ -155,7 +165,7 @@ class Seen:
         self._windows: dict[float, IntArray] = {}
 
     def _shut(self, position: IntArray) -> IntArray:
-        return np.where(self._absent, self._start, position)
+        return position if self._all_present else np.where(self._absent, self._start, position)
 
     def _from(self, days: float | None) -> IntArray:
         """First event within the window: of the last `days` days, or of all time."""
@@ -226,7 +236,7 @@ class Seen:
 
     def last_time(self, where: str | None = None) -> FloatArray:
         """Time of the last such event in microseconds; NaN where there is none."""
-        return self._pick(self.events.time.astype(np.float64), self._last_index(where))
+        return self._pick(self.events.time, self._last_index(where))
 
     def days_since_last(self, where: str | None = None) -> FloatArray:
         """Days from the last such event to as_of; NaN where there is none."""
@@ -235,13 +245,13 @@ class Seen:
     def days_since_first(self) -> FloatArray:
         """Days from the first event to as_of; NaN where there is none."""
         index = np.where(self._stop > self._start, self._start, -1)
-        return (self._as_of - self._pick(self.events.time.astype(np.float64), index)) / DAY
+        return (self._as_of - self._pick(self.events.time, index)) / DAY
 
     @staticmethod
-    def _pick(values: FloatArray, index: IntArray) -> FloatArray:
+    def _pick(values: FloatArray | IntArray, index: IntArray) -> FloatArray:
         if not len(values):
             return np.full(len(index), np.nan)
-        return np.where(index >= 0, values[index], np.nan)
+        return np.where(index >= 0, values[index].astype(np.float64, copy=False), np.nan)
 
 
 def _pick_codes(codes: CodeArray, index: IntArray) -> CodeArray:

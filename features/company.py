@@ -48,6 +48,7 @@ class Company:
     def __init__(self, history: History) -> None:
         self._history = history
         self.sources = history.sources
+        self.catalogue = history.catalogue
         closed = (history.closed != NEVER) & (history.closed != NAT) & ~np.isnan(history.won)
         deals, lapses = np.flatnonzero(closed).astype(np.int64), history.lapses
         undone = np.asarray(lapses.values("delta")) == 1  # a closing counts from then on, even if reopened later
@@ -101,6 +102,11 @@ class Company:
         """Owners by their code in `load`."""
         return self._history.field("opportunities.owner_id").levels
 
+    @cached_property
+    def owner_codes(self) -> dict[str, int]:
+        """Code of each owner in `load`."""
+        return {owner: code for code, owner in enumerate(self.owners)}
+
     def counts_itself(self, deal_ids: Sequence[str], owners: Sequence[str], as_of: IntArray) -> CodeArray:
         """1 where the load of the owner counts the very deal asked about, 0 where not, shape (n_pairs,).
 
@@ -115,7 +121,9 @@ class Company:
         counted = np.zeros(len(code), dtype=np.int32)
         field = history.field("opportunities.owner_id")
         deal, when = code[known].astype(np.int64), as_of[known]
-        same = np.array([*field.levels, ""], dtype=object)[field.codes(deal, when)] == np.array(owners, object)[known]
+        theirs = field.codes(deal, when).tolist()
+        same = np.array([(field.levels[owner] if owner >= 0 else "") == owners[place]
+                         for owner, place in zip(theirs, known.tolist(), strict=True)], dtype=bool)  # fmt: skip
         counted[known] = (same & history.is_open(deal, when)).astype(np.int32)
         return counted
 

@@ -91,6 +91,16 @@ def ranks(column: Coded) -> IntArray:
     return table[column.codes]
 
 
+def compact(column: Coded) -> Coded:
+    """The same values without the levels that none of them has: those of other fields, in a column of changes."""
+    used = np.flatnonzero(np.bincount(column.codes[column.codes >= 0], minlength=1))
+    if not len(used) or len(used) == len(column.levels):
+        return column if len(used) else Coded(column.codes, ())
+    table = np.full(len(column.levels) + 1, -1, dtype=np.int32)
+    table[used] = np.arange(len(used))
+    return Coded(table[column.codes], tuple(column.levels[code] for code in used.tolist()))
+
+
 def parse(kind: Kind, text: Coded) -> FloatArray:
     """Numbers of a text column of changes: hundredths for money, microseconds for times, NaN where unreadable."""
     table = np.array([*(_number(kind, level) for level in text.levels), np.nan])

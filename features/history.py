@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from crm.schema import ACTIVITY_TYPES, TABLES, Kind, Known
 from crm.tables import NAT, Attribute, Coded, CodeArray, Columns, CrmData, FloatArray, IntArray, Values, n_rows
 from features.asof import Events, Seen
-from features.fields import Field, as_float_times, linked, parse, ranks, recode, union
+from features.fields import Field, as_float_times, compact, linked, parse, ranks, recode, union
 
 if TYPE_CHECKING:
     from features.company import Company
@@ -44,8 +44,9 @@ class History:
         order = np.argsort(names, kind="stable").astype(np.int64)
         self.deal_ids: tuple[str, ...] = tuple(names[order])
         self._code = {name: code for code, name in enumerate(self.deal_ids)}
-        self._deals: Columns = {name: _take(values, order) for name, values in deals.items()}
         self.n_deals = len(order)
+        in_order = self.n_deals == 1
+        self._deals: Columns = dict(deals) if in_order else {name: _take(deals[name], order) for name in deals}
         self.created: IntArray = self._times("created_at")
         outcome = recode(self._text("outcome"), ("lost", "won"))
         self.won: FloatArray = np.where(outcome >= 0, outcome, np.nan)
@@ -142,10 +143,14 @@ class History:
 
     def attribute(self, table: str, name: str) -> Attribute | None:
         """A column's entry in the catalogue of this company's data."""
-        for attribute in self.crm.attributes:
-            if attribute.table == table and attribute.name == name:
-                return attribute
-        return None
+        return self.catalogue.get((table, name))
+
+    @cached_property
+    def catalogue(self) -> dict[tuple[str, str], Attribute]:
+        """Columns of this company's data by table and name."""
+        if self._company is not None:
+            return self._company.catalogue
+        return {(attribute.table, attribute.name): attribute for attribute in self.crm.attributes}
 
     @cached_property
     def _fields(self) -> dict[str, Field]:
@@ -166,14 +171,16 @@ class History:
         kind = self._kind("opportunities", name)
         attribute = self.attribute("opportunities", name)
         changing = attribute is not None and attribute.known is Known.HISTORY
-        rows = self._changes_of(name) if changing else None
         close_date = name == "expected_close_at"
+        if close_date and changing:
+            return Field(kind, np.full(self.n_deals, np.nan), (), self.pushes, trust_old=False)
+        rows = self._changes_of(name) if changing else None
         if kind in (Kind.ID, Kind.TEXT, Kind.CATEGORY):
             current = self._text(name)
             if rows is None:
                 return Field(kind, current.codes, current.levels)
-            levels, (codes, old, new) = union(current, rows["old_value"], rows["new_value"])
-            return Field(kind, codes, levels, self._change_events(name, Coded(old, levels), Coded(new, levels)))
+            levels, (codes, old, new) = union(current, _text(rows["old_value"]), _text(rows["new_value"]))
+            return Field(kind, codes, levels, self._change_events(rows, Coded(old, levels), Coded(new, levels)))
         values = self._deals.get(name)
         if values is None or close_date:
             numbers: FloatArray = np.full(self.n_deals, np.nan)
@@ -182,8 +189,10 @@ class History:
             numbers = as_float_times(values) if values.dtype == np.int64 else values.astype(np.float64)
         if rows is None:
             return Field(kind, numbers, ())
-        events = self._change_events(name, parse(kind, rows["old_value"]), parse(kind, rows["new_value"]))
-        return Field(kind, numbers, (), events, trust_old=not close_date)
+        if name == "amount":
+            return Field(kind, numbers, (), self.amount_changes)
+        events = self._change_events(rows, parse(kind, _text(rows["old_value"])), parse(kind, _text(rows["new_value"])))
+        return Field(kind, numbers, (), events)
 
     def _account_field(self, name: str) -> Field:
         kind = self._kind("accounts", name)
@@ -334,30 +343,29 @@ class History:
     def pushes(self) -> Events:
         """Changes of the expected close date: `later` and `earlier` flags, `days` moved (whole days, later positive)."""
         rows = self._changes_of("expected_close_at")
-        old, new = parse(Kind.TIME, rows["old_value"]), parse(Kind.TIME, rows["new_value"])
+        old, new = parse(Kind.TIME, _text(rows["old_value"])), parse(Kind.TIME, _text(rows["new_value"]))
         moved = np.nan_to_num((new - old) / 86_400_000_000)
         days = np.trunc(moved)
-        return self._change_events("expected_close_at", old, new, later=moved > 0, earlier=moved < 0, days=days)
+        return self._change_events(rows, old, new, later=moved > 0, earlier=moved < 0, days=days)
 
     @cached_property
     def amount_changes(self) -> Events:
         """Changes of the amount: `up` and `down` flags."""
         rows = self._changes_of("amount")
-        old, new = parse(Kind.MONEY, rows["old_value"]), parse(Kind.MONEY, rows["new_value"])
-        return self._change_events("amount", old, new, up=new > old, down=new < old)
+        old, new = parse(Kind.MONEY, _text(rows["old_value"])), parse(Kind.MONEY, _text(rows["new_value"]))
+        return self._change_events(rows, old, new, up=new > old, down=new < old)
 
-    def _changes_of(self, name: str) -> dict[str, Coded]:
+    def _changes_of(self, name: str) -> Columns:
+        """Changes of one field, its values without the levels of other fields."""
         rows = self._table("field_changes")
         mask = np.flatnonzero(_among(_text(rows["field"]), {name}))
-        return {column: _text(rows[column]).take(mask) for column in ("old_value", "new_value")}
+        found = {column: _take(values, mask) for column, values in rows.items()}
+        return found | {column: compact(_text(found[column])) for column in ("old_value", "new_value")}
 
     def _change_events(
-        self, name: str, old: Values, new: Values, **flags: NDArray[np.bool_] | FloatArray
+        self, rows: Columns, old: Values, new: Values, **flags: NDArray[np.bool_] | FloatArray
     ) -> Events:  # fmt: skip
         """Changes of one field; ties in time by sequence, from value to value, then by all that is written."""
-        rows = self._table("field_changes")
-        mask = np.flatnonzero(_among(_text(rows["field"]), {name}))
-        rows = {column: _take(rows[column], mask) for column in rows}
         links = (_text(rows["old_value"]), _text(rows["new_value"]))
         return self._events("field_changes", {"old": old, "new": new, **flags}, rows, links)
 

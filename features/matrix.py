@@ -93,8 +93,9 @@ def build_matrix(history: History, features: Sequence[Feature], pairs: Snapshots
     """
     moments = Moments(history, pairs.deal, pairs.as_of)
     columns: dict[str, FloatArray | Coded] = {}
+    sources = history.sources
     for item in features:
-        if all(need in history.sources for need in item.needs):
+        if sources.issuperset(item.needs):
             columns[item.name] = item.compute(moments)
         elif item.is_category:
             columns[item.name] = Coded(np.full(len(pairs), -1, dtype=np.int32), ())

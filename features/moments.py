@@ -155,7 +155,7 @@ class Moments:
         if self._history.borrows_company:
             ids = [self._history.deal_ids[deal] for deal in self._deal]
             mine = company.counts_itself(ids, list(owner.strings()), self.as_of)
-            index = {level: code for code, level in enumerate(levels)}
+            index = company.owner_codes
             codes = np.array([*(index.get(level, -1) for level in owner.levels), -1], dtype=np.int32)[owner.codes]
         else:
             mine = self._history.is_open(self._deal, self.as_of).astype(np.int32)

@@ -59,6 +59,10 @@ class Estimator(ABC):
             Array of shape (n_rows, len(self.features)), and the reference: `margin == reference + contributions.sum(1)`.
         """
 
+    def explained(self, matrix: FeatureMatrix) -> tuple[FloatArray, FloatArray, float]:
+        """Log-odds, and what `contributions` gives, for rows that need both."""
+        return (self.margin(matrix), *self.contributions(matrix))
+
     @property
     @abstractmethod
     def features(self) -> tuple[str, ...]:

@@ -85,15 +85,19 @@ class Trees(Estimator):
         # by way of its text, so that a model just fitted and the same model loaded give the same bits
         self.booster = lgb.Booster(model_str=fitted.model_to_string())
 
-    def _predict(self, matrix: FeatureMatrix, **options: bool) -> FloatArray:
+    def explained(self, matrix: FeatureMatrix) -> tuple[FloatArray, FloatArray, float]:
+        """See `Estimator.explained`; the rows are encoded once for both."""
+        rows = self.encoding.encode(matrix)
+        return (self._predict(rows, raw_score=True), *self._contributions(rows))
+
+    def _predict(self, rows: FloatArray, **options: bool) -> FloatArray:
         assert self.booster is not None
-        threads = self.threads if matrix.n_rows > 64 else 1  # waking threads costs more than a few rows do
-        out = self.booster.predict(self.encoding.encode(matrix), num_threads=threads, **options)
-        return np.asarray(out, dtype=np.float64)
+        threads = self.threads if len(rows) > 64 else 1  # waking threads costs more than a few rows do
+        return np.asarray(self.booster.predict(rows, num_threads=threads, **options), dtype=np.float64)
 
     def margin(self, matrix: FeatureMatrix) -> FloatArray:
         """See `Estimator.margin`."""
-        return self._predict(matrix, raw_score=True)
+        return self._predict(self.encoding.encode(matrix), raw_score=True)
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -102,7 +106,10 @@ class Trees(Estimator):
 
     def contributions(self, matrix: FeatureMatrix) -> tuple[FloatArray, float]:
         """Exact SHAP values (Lundberg et al. 2020, TreeSHAP), from LightGBM itself."""
-        out = self._predict(matrix, pred_contrib=True)
+        return self._contributions(self.encoding.encode(matrix))
+
+    def _contributions(self, rows: FloatArray) -> tuple[FloatArray, float]:
+        out = self._predict(rows, pred_contrib=True)
         return out[:, :-1], float(out[0, -1]) if len(out) else 0.0
 
     def save(self, folder: Path) -> None:

@@ -79,8 +79,8 @@ class WinModel:
 
     def explain(self, matrix: FeatureMatrix) -> Explained:
         """Win probability of each row and the points of each feature."""
-        p = self.predict(matrix)
-        contributions, reference = self.estimator.contributions(matrix)
+        margin, contributions, reference = self.estimator.explained(matrix)
+        p = self.calibration(margin)
         points, p_ref = share_points(contributions, p, reference, self.calibration)
         return Explained(p, points, self.features, self.base_rate, p_ref - self.base_rate)
 

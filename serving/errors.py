@@ -2,6 +2,7 @@
 
 ServingError
 ├── ListenError           the server cannot listen where it was told to
+│   └── PortTakenError        another program listens there
 └── RequestError          a request cannot be answered: carries its HTTP status and a code for programs
     ├── UnknownDealError      404
     ├── InvalidRequestError   422: carries each problem and where it lies
@@ -24,6 +25,10 @@ class ServingError(Exception):
 
 class ListenError(ServingError):
     """The server cannot listen where it was told to: not a loopback address, or the port is taken."""
+
+
+class PortTakenError(ListenError):
+    """Another program listens on the port."""
 
 
 class RequestError(ServingError):

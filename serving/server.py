@@ -12,7 +12,7 @@ from collections.abc import Callable
 import uvicorn
 from fastapi import FastAPI
 
-from serving.errors import ListenError
+from serving.errors import ListenError, PortTakenError
 
 
 def loopback_address(host: str) -> str:
@@ -58,7 +58,7 @@ def listen(host: str, port: int) -> socket.socket:
     except (OSError, OverflowError) as error:
         listener.close()
         if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
-            raise ListenError(f"port {port} of {address} is taken by another program; choose another port") from None
+            raise PortTakenError(f"port {port} of {address} is taken by another program; choose another port") from None
         raise ListenError(f"cannot listen on {address}, port {port}: {error}") from None
     return listener
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from models.scoring import Scores, reason_text, score_frame
+from models.scoring import SHOWN, Scores, reason_text, score_frame
 
 SCHEMA = pa.schema([
     ("opportunity_id", pa.string()), ("as_of", pa.string()), ("win_probability", pa.float64()), ("band", pa.string()),
@@ -38,7 +38,8 @@ class Extremes:
         band = scores.band.strings()
 
         def row(place: int) -> Row:
-            return (float(scores.p[place]), scores.deal_ids[place], str(band[place]), reason_text(scores.reasons(place, 3)))
+            why = "\n".join(reason_text([reason]) for reason in scores.reasons(place, SHOWN))
+            return (float(scores.p[place]), scores.deal_ids[place], str(band[place]), why)
 
         self._high = heapq.nlargest(self.n, self._high + [row(int(place)) for place in order[-self.n :]])
         self._low = heapq.nsmallest(self.n, self._low + [row(int(place)) for place in order[: self.n]])

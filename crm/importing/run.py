@@ -40,15 +40,17 @@ def import_export(
         paths: Files or folders (CSV, CSV.gz, Parquet).
         mapping: What the files mean.
         store: Where to keep it.
-        imported_at: When the export was taken, with a time zone or in UTC; now where not given. Nothing but planned
-            activities may lie after it.
+        imported_at: When the export was taken, with a time zone or in UTC; where not given, what the mapping says, else
+            now. Nothing but planned activities may lie after it.
 
     Raises:
         InputError: Values, files or headers that cannot be used; up to 20 are named and all are counted.
         MappingError: No file of the export fits the mapping.
         StoreError: The store refuses.
     """
-    at = micros(imported_at or datetime.now(UTC))
+    now = micros(datetime.now(UTC))
+    taken = imported_at or mapping.process.exported_at
+    at = min(micros(taken), now) if taken else now
     run = _Run(mapping, at)
     run.open(paths)
     with store.transaction() as connection:

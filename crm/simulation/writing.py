@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +50,7 @@ Three things to know:
 """
 
 
-def mapping_text(tables: dict[str, pd.DataFrame]) -> str:
+def mapping_text(tables: dict[str, pd.DataFrame], until: date) -> str:
     """The mapping of a simulated export, in TOML."""
 
     def quoted(values: tuple[str, ...]) -> str:
@@ -67,6 +68,8 @@ def mapping_text(tables: dict[str, pd.DataFrame]) -> str:
         f"lost = {quoted((LOST_STAGE,))}",
         'snapshots = "weekly"',
         "simulated = true",
+        "# What lies after the export is planned and has not happened, however late the export is imported.",
+        f"exported_at = {until.isoformat()}T00:00:00Z",
         "",
         "[format]",
         'dates = ["ISO"]',

@@ -19,7 +19,9 @@ from wonlost.settings import Settings
 if TYPE_CHECKING:
     from crm.store import Store
 
-out = Console(highlight=False, soft_wrap=True)
+WIDE = None if sys.stdout.isatty() else 240
+"""Width of what is printed: the terminal's; in a file or a pipe, wide enough that no line is broken."""
+out = Console(highlight=False, soft_wrap=True, width=WIDE)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 SIMULATED = "simulated data"

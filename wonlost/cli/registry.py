@@ -9,7 +9,10 @@ from typing import Annotated
 import typer
 
 from crm.tables import moment
-from wonlost.cli.console import SIMULATED, StoreOption, out, registry_of, settings, table
+from wonlost.cli.console import SIMULATED, StoreOption, UsageError, out, registry_of, settings, table
+
+
+PORT = 8000
 
 
 def models(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
@@ -52,11 +55,14 @@ def rollback() -> None:
 
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on; loopback only until sign-in exists.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help=f"Port; {PORT} by default, or a free one where that is taken.")
+    ] = None,
     store: StoreOption = "",
 ) -> None:
     """Serve the API on loopback."""
     from serving.app import create_app
+    from serving.errors import ListenError, PortTakenError
     from serving.server import serve as run_server
 
     chosen = settings(store)
@@ -64,7 +70,19 @@ def serve(
         chosen.store_url, registry_of(chosen), refresh_seconds=chosen.refresh_seconds, max_deals=chosen.max_deals,
         max_body_bytes=chosen.max_body_bytes,
     )  # fmt: skip
-    run_server(app, host, port, lambda address: out.print(f"serving on {address} (docs at {address}/docs)", markup=False))
+
+    def listening(address: str) -> None:
+        out.print(f"serving on {address} (docs at {address}/docs)", markup=False)
+
+    try:
+        try:
+            run_server(app, host, PORT if port is None else port, listening)
+        except PortTakenError:
+            if port is not None:
+                raise
+            run_server(app, host, 0, listening)
+    except ListenError as error:
+        raise UsageError(str(error)) from None
 
 
 def add_to(app: typer.Typer) -> None:
