@@ -46,7 +46,15 @@ def frames(crm: CrmData) -> Frames:
                 data[name] = values
         return pd.DataFrame(data)
 
-    names = ("opportunities", "accounts", "activities", "stage_changes", "field_changes", "contact_roles", "deal_products")
+    names = (
+        "opportunities",
+        "accounts",
+        "activities",
+        "stage_changes",
+        "field_changes",
+        "contact_roles",
+        "deal_products",
+    )
     return Frames(*(frame(name) for name in names))
 
 
@@ -130,7 +138,9 @@ def _of_lines(tables: Frames, pairs: pd.DataFrame) -> pd.DataFrame:
     lines = tables.lines.rename(columns={"added_at": "time"})
     lines = lines.assign(n=_distinct(lines, "product"), total=lines.groupby("deal")["amount"].cumsum())
     seen = _lookup(pairs, lines[["deal", "time", "n", "total"]])
-    return pd.DataFrame({"products_on_deal": seen["n"].fillna(0), "product_lines_amount": seen["total"].fillna(0) / 100})
+    return pd.DataFrame(
+        {"products_on_deal": seen["n"].fillna(0), "product_lines_amount": seen["total"].fillna(0) / 100}
+    )
 
 
 def _of_stages(tables: Frames, pairs: pd.DataFrame) -> pd.DataFrame:

@@ -101,7 +101,8 @@ def salvirt_b2b() -> str:
         place = Workplace(Path(folder))
         place.run("import", shared("data/salvirt_b2b"), "--mapping", MAPPINGS / "salvirt_b2b.toml")
         trained = place.run("train", check=False)
-    return f"Exit code {trained.code}: `{_last_line(trained.text)}`\n\n```\n{trained.text.split('by stage')[0].strip()}\n```"
+    table = trained.text.split("by stage")[0].strip()
+    return f"Exit code {trained.code}: `{_last_line(trained.text)}`\n\n```\n{table}\n```"
 
 
 def _last_line(text: str) -> str:

@@ -43,7 +43,9 @@ def write_section(case: str, title: str, body: str) -> None:
     """Put a section into the results, in place of the one that the case wrote before."""
     text = RESULTS.read_text() if RESULTS.exists() else HEAD
     cpu = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
-    section = f"<!-- {case} -->\n## {title}\n`python -m benchmarks {case}` ({cpu})\n\n{body.strip()}\n<!-- /{case} -->\n"
+    section = (
+        f"<!-- {case} -->\n## {title}\n`python -m benchmarks {case}` ({cpu})\n\n{body.strip()}\n<!-- /{case} -->\n"
+    )
     pattern = re.compile(rf"<!-- {re.escape(case)} -->.*?<!-- /{re.escape(case)} -->\n", re.DOTALL)
     text = pattern.sub(lambda _: section, text) if pattern.search(text) else f"{text.rstrip()}\n\n{section}"
     RESULTS.write_text(text)

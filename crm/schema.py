@@ -136,7 +136,9 @@ class Accounts(Table):
     industry = Column(Kind.CATEGORY, "Industry.", Known.CLOSED)
     segment = Column(Kind.CATEGORY, "Size class or market segment.", Known.CLOSED)
     country = Column(Kind.CATEGORY, "Country or region.", Known.CLOSED)
-    account_type = Column(Kind.CATEGORY, "Prospect, customer, partner: often overwritten when a deal is won.", Known.CLOSED)
+    account_type = Column(
+        Kind.CATEGORY, "Prospect, customer, partner: often overwritten when a deal is won.", Known.CLOSED
+    )
     employees = Column(Kind.NUMBER, "Number of employees.", Known.CLOSED, unit="people")
     annual_revenue = Column(Kind.MONEY, "Yearly revenue.", Known.CLOSED, unit="currency, in hundredths")
 
@@ -178,7 +180,10 @@ class FieldChanges(Table):
     opportunity_id = Column(Kind.ID, "Deal whose field changed.", Known.EVENT, required=True)
     changed_at = Column(Kind.TIME, "When it changed.", Known.EVENT, unit="UTC", required=True)
     field = Column(
-        Kind.CATEGORY, "Column of `opportunities` that changed, by its name here or its own.", Known.EVENT, required=True
+        Kind.CATEGORY,
+        "Column of `opportunities` that changed, by its name here or its own.",
+        Known.EVENT,
+        required=True,
     )
     old_value = Column(Kind.TEXT, "Value before; empty where there was none.", Known.EVENT)
     new_value = Column(Kind.TEXT, "Value after; empty where it was cleared.", Known.EVENT)

@@ -1,7 +1,7 @@
 """What a store holds, in memory: typed columns, ready for sorting and searching.
 
 Text columns are held as codes into a list of distinct values (`Coded`); times are microseconds since 1970 in UTC as
-int64 (`NAT` where missing); money is float64 holding whole hundredths, numbers and booleans float64 (NaN where missing).
+int64 (`NAT` where missing); money is float64 holding whole hundredths, numbers and booleans float64 (NaN for missing).
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def n_rows(columns: Columns) -> int:
 
 
 def encode(kind: Kind, values: Sequence[object]) -> Values:
-    """Typed array of plain values (str, int microseconds, int hundredths, float, bool, None) as the store holds them."""
+    """Typed array of plain values (str, microseconds, hundredths, float, bool, None) as the store holds them."""
     if kind in (Kind.ID, Kind.TEXT, Kind.CATEGORY):
         return Coded.of(values)  # type: ignore[arg-type]
     if kind is Kind.TIME:

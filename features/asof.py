@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crm.tables import DAY, NAT, Coded, CodeArray, FloatArray, IntArray, Values
-from features.ordering import Links, Ties, in_order
+from features.ordering import Links, Ties, first_places, in_order
 
 BoolArray = NDArray[np.bool_]
 
@@ -55,16 +55,11 @@ class Events:
         self._rows = rows
         self._given = dict(columns or {})
         self._columns: dict[str, Values | BoolArray] = {}
-        if n_keys == 1:  # one deal sent to the API: its times are in order by themselves
-            self._instants = self._place = self.time
-            self.starts: IntArray = np.array([0, len(rows)], dtype=np.int64)
-        else:
-            self._instants = np.unique(self.time)
-            self._place = self.key * (len(self._instants) + 1) + np.searchsorted(self._instants, self.time)
-            self.starts = np.searchsorted(self.key, np.arange(n_keys + 1)).astype(np.int64)
-        self._prefix: dict[str, IntArray] = {}
+        self.starts: IntArray = np.zeros(n_keys + 1, dtype=np.int64)
+        np.cumsum(np.bincount(self.key, minlength=n_keys), out=self.starts[1:])
+        self._prefix: dict[str, IntArray | CodeArray] = {}
         self._previous: dict[str, IntArray] = {}
-        self._firsts: dict[str, IntArray] = {}
+        self._firsts: dict[str, CodeArray] = {}
 
     def __len__(self) -> int:
         return len(self.time)
@@ -105,20 +100,29 @@ class Events:
             key: Codes, shape (n_pairs,), none negative.
             when: Microseconds, shape (n_pairs,).
         """
-        rank = self._instants.searchsorted(when, side="left")
         if self.n_keys == 1:
-            return rank.astype(np.int64, copy=False)
-        return np.searchsorted(self._place, key * (len(self._instants) + 1) + rank, side="left").astype(np.int64)
+            return self.time.searchsorted(when, side="left").astype(np.int64, copy=False)
+        place, size = self.starts[key], self.starts[key + 1] - self.starts[key]
+        longest = int(size.max(initial=0))
+        if not longest:
+            return place
+        # A binary search of all pairs at once: each step halves the span of events that is left to every pair.
+        for _ in range((longest - 1).bit_length()):
+            half = size >> 1
+            place += half * (self.time[place + half - 1] < when)  # of a span of one or none, half is 0: it stays
+            size -= half
+        place += (size > 0) & (self.time[np.minimum(place, len(self) - 1)] < when)
+        return place
 
-    def prefix(self, column: str) -> IntArray:
+    def prefix(self, column: str) -> IntArray | CodeArray:
         """Sums of a whole-number column over the first i events, shape (n_events + 1,); missing values count as 0."""
         if column not in self._prefix:
             values = self.values(column)
             assert not isinstance(values, Coded), column
             if values.dtype == np.float64:
-                values = np.where(np.isnan(values), 0.0, values)
-            sums = np.zeros(len(values) + 1, dtype=np.int64)
-            np.cumsum(values.astype(np.int64, copy=False), out=sums[1:])
+                values = np.where(np.isnan(values), 0.0, values).astype(np.int64)
+            sums = np.zeros(len(values) + 1, dtype=np.int32 if values.dtype == np.bool_ else np.int64)
+            np.cumsum(values, dtype=sums.dtype, out=sums[1:])
             self._prefix[column] = sums
         return self._prefix[column]
 
@@ -130,15 +134,14 @@ class Events:
             self._previous[where] = np.maximum.accumulate(index) if len(index) else index
         return self._previous[where]
 
-    def firsts(self, column: str) -> IntArray:
+    def firsts(self, column: str) -> CodeArray:
         """Number of first sights of a value within its key, over the first i events, shape (n_events + 1,)."""
         if column not in self._firsts:
             codes = self.codes(column).astype(np.int64)
-            n_levels = len(self.levels(column)) + 1
-            _, index = np.unique(self.key * n_levels + codes + 1, return_index=True)
-            new = np.zeros(len(codes) + 1, dtype=np.int64)
+            index = first_places(self.key * (len(self.levels(column)) + 1) + codes + 1)
+            new = np.zeros(len(codes) + 1, dtype=np.int32)
             new[index[codes[index] >= 0] + 1] = 1
-            self._firsts[column] = np.cumsum(new)
+            self._firsts[column] = np.cumsum(new, dtype=np.int32)
         return self._firsts[column]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +13,7 @@ from crm.schema import ACTIVITY_TYPES, TABLES, Kind, Known
 from crm.tables import NAT, Attribute, Coded, CodeArray, Columns, CrmData, FloatArray, IntArray, Values, n_rows
 from features.asof import Events, Seen
 from features.fields import Field, as_float_times, compact, linked, parse, ranks, recode, union
+from features.ordering import first_places
 
 if TYPE_CHECKING:
     from features.company import Company
@@ -218,7 +220,8 @@ class History:
 
     def deal_codes(self, ids: Coded) -> CodeArray:
         """Codes of deals by their ids; -1 where unknown."""
-        table = np.array([*(self._code.get(level, -1) for level in ids.levels), -1], dtype=np.int32)
+        table = np.full(len(ids.levels) + 1, -1, dtype=np.int32)
+        table[:-1] = np.fromiter(map(self._code.get, ids.levels, repeat(-1)), np.int32, len(ids.levels))
         return table[ids.codes]
 
     def _table(self, name: str) -> Columns:
@@ -401,7 +404,7 @@ def _lookup(column: Coded, numbers: dict[str, int]) -> FloatArray:
 def _revisits(events: Events) -> NDArray[np.bool_]:
     """Whether each stage change enters a stage that its deal had been in before and had left since."""
     stage = events.codes("stage").astype(np.int64)
-    _, first = np.unique(events.key * (len(events.levels("stage")) + 1) + stage + 1, return_index=True)
+    first = first_places(events.key * (len(events.levels("stage")) + 1) + stage + 1)
     revisit = np.ones(len(stage), dtype=bool)
     revisit[first] = False
     revisit[1:] &= ~((stage[1:] == stage[:-1]) & (events.key[1:] == events.key[:-1]))

@@ -140,7 +140,8 @@ class Moments:
         """Win rate of all deals closed before as_of; missing before `LEAST_CLOSINGS` have closed."""
         seen = Seen(self._history.company.overall, np.zeros(len(self), dtype=np.int64), self.as_of)
         wins, n = seen.total("won"), seen.count()
-        return np.divide(wins, n, out=np.full(len(n), np.nan), where=n >= LEAST_CLOSINGS)
+        rate: FloatArray = np.divide(wins, n, out=np.full(len(n), np.nan), where=n >= LEAST_CLOSINGS)
+        return rate
 
     def closings_overall(self, days: float) -> tuple[FloatArray, FloatArray]:
         """Wins and closed deals of the company in the last `days` days."""
@@ -151,7 +152,7 @@ class Moments:
     def owner_open_deals(self) -> FloatArray:
         """Other deals that the owner has open; NaN where the owner is unknown."""
         company, owner = self._history.company, self.category("opportunities.owner_id")
-        levels, codes = company.owners, owner.codes
+        codes = owner.codes
         if self._history.borrows_company:
             ids = [self._history.deal_ids[deal] for deal in self._deal]
             mine = company.counts_itself(ids, list(owner.strings()), self.as_of)

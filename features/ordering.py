@@ -42,7 +42,7 @@ def in_order(
     if np.all((k[1:] > k[:-1]) | (same_key & (t[1:] >= t[:-1]))):
         order = np.arange(len(k))  # an export is often in order already
     else:
-        order = np.lexsort((time, key))
+        order = _by_key_and_time(key, time)
         k, t = key[order], time[order]
         same_key = k[1:] == k[:-1]
     if ties is not None:
@@ -63,6 +63,30 @@ def in_order(
                 old, new = (link[rows] for link in links())
                 _link(order, k, places, new_group, old, new)
     return rows[order].astype(np.int64)
+
+
+def _by_key_and_time(key: CodeArray | IntArray, time: IntArray) -> NDArray[np.intp]:
+    """What `lexsort((time, key))` gives, but for ties: sorting plain numbers is several times faster than an index."""
+    by_time = None if np.all(time[1:] >= time[:-1]) else np.argsort(time)
+    packed = (key if by_time is None else key[by_time]).astype(np.int64) << 32
+    packed |= np.arange(len(key))
+    packed.sort()
+    packed &= 0xFFFFFFFF
+    return packed if by_time is None else by_time[packed]
+
+
+def first_places(values: IntArray) -> IntArray:
+    """Where each different value comes first, in order of value; values are not negative."""
+    bits = len(values).bit_length()
+    if not len(values) or int(values.max()).bit_length() + bits > 63:
+        return np.unique(values, return_index=True)[1].astype(np.int64)
+    packed = values << bits
+    packed |= np.arange(len(values))
+    packed.sort()
+    value = packed >> bits
+    first = np.ones(len(values), dtype=bool)
+    first[1:] = value[1:] != value[:-1]
+    return packed[first] & ((1 << bits) - 1)
 
 
 def _equal(one: Array, other: Array) -> NDArray[np.bool_]:

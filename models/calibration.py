@@ -10,10 +10,11 @@ from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import minimize
 from sklearn.isotonic import IsotonicRegression
 
-from crm.tables import FloatArray
+from crm.tables import FloatArray, IntArray
 from models.estimator import FLOOR, probability
 
 FEW_DEALS = 1_000
@@ -160,7 +161,9 @@ def candidates(n_deals: int) -> list[type[Calibration]]:
     return [Plain, Platt, Beta] if n_deals < MANY_DEALS else [Plain, Platt, Beta, Isotonic]
 
 
-def choose(margin: FloatArray, won: FloatArray, deal: FloatArray, later: FloatArray) -> tuple[Calibration, dict[str, float]]:
+def choose(
+    margin: FloatArray, won: FloatArray, deal: IntArray, later: NDArray[np.bool_]
+) -> tuple[Calibration, dict[str, float]]:
     """The calibration that lowers log-loss on a later slice, fitted on everything; none where none does.
 
     Args:
@@ -172,7 +175,6 @@ def choose(margin: FloatArray, won: FloatArray, deal: FloatArray, later: FloatAr
     Returns:
         The calibration, and the log-loss of each candidate on the later slice.
     """
-    later = later.astype(bool)
     earlier = ~later
     losses: dict[str, float] = {}
     kinds = candidates(len(np.unique(deal[earlier])))
@@ -192,5 +194,3 @@ def choose(margin: FloatArray, won: FloatArray, deal: FloatArray, later: FloatAr
 def reference_probability(calibration: Calibration, reference: float) -> float:
     """What a calibration makes of a model's reference log-odds."""
     return float(calibration(np.array([reference]))[0])
-
-

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from crm.tables import Coded, CodeArray, FloatArray
+from crm.tables import CodeArray, Coded, FloatArray
 from features.matrix import FeatureMatrix
 from models.errors import FeatureMismatch
 
@@ -20,8 +20,8 @@ MIN_ROWS = 20
 class Encoding:
     """Which columns a model reads, in order, and which levels of each category it knows.
 
-    A level that is rare in training (fewer than `MIN_ROWS` rows, or beyond the `MAX_LEVELS` most frequent), or new since,
-    counts as missing.
+    A level that is rare in training (fewer than `MIN_ROWS` rows, or beyond the `MAX_LEVELS` most frequent), or new
+    since, counts as missing.
 
     Attributes:
         numbers: Number columns.

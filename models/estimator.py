@@ -23,7 +23,7 @@ def log_odds(p: FloatArray | float) -> FloatArray:
 
 def probability(margin: FloatArray) -> FloatArray:
     """Probabilities of log-odds, kept within [FLOOR, 1 - FLOOR]."""
-    return np.clip(expit(margin), FLOOR, 1 - FLOOR)
+    return np.asarray(np.clip(expit(margin), FLOOR, 1 - FLOOR), dtype=np.float64)
 
 
 class Estimator(ABC):
@@ -56,7 +56,8 @@ class Estimator(ABC):
         """What each feature adds to the log-odds of each row, and the log-odds they are added to.
 
         Returns:
-            Array of shape (n_rows, len(self.features)), and the reference: `margin == reference + contributions.sum(1)`.
+            Array of shape (n_rows, len(self.features)), and the reference:
+            `margin == reference + contributions.sum(1)`.
         """
 
     def explained(self, matrix: FeatureMatrix) -> tuple[FloatArray, FloatArray, float]:

@@ -5,8 +5,8 @@ reference probability p_ref to the deal's probability p is shared out in proport
 
     points_i = c_i x (p - p_ref) / sum_j c_j
 
-which adds up to p - p_ref exactly, under any monotone calibration. The step from the base rate to p_ref is a line of its
-own, so base rate + first line + all points = p. (Where the contributions cancel out, sum_j c_j ~ 0, the slope of the
+which adds up to p - p_ref exactly, under any monotone calibration. The step from the base rate to p_ref is a line
+of its own, so base rate + first line + all points = p. (Where the contributions cancel out, sum_j c_j ~ 0, the slope of the
 calibration at the reference takes the place of the ratio.)
 """
 
@@ -63,7 +63,7 @@ class Described:
 
     @classmethod
     def learn(cls, feature: Feature, matrix: FeatureMatrix, won: FloatArray) -> Described:
-        """From training rows: the usual value among rows of won deals, overall and in each stage with enough of them."""
+        """From training rows: the usual value among rows of won deals, overall and in stages with enough of them."""
         values = matrix.columns[feature.name]
         usual: dict[str, float | str] = {}
         stage = matrix.columns.get("stage")

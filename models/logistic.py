@@ -21,8 +21,8 @@ MAX_ROWS = 200_000
 class Logistic(Estimator):
     """Logistic regression with an L2 penalty.
 
-    Numbers are taken as sign(x) log(1 + |x|), which tames amounts and ages, filled with the training median where missing
-    (with a flag of its own), and standardised; categories become one column per level.
+    Numbers are taken as sign(x) log(1 + |x|), which tames amounts and ages, filled with the training median where
+    missing (with a flag of its own), and standardised; categories become one column per level.
 
     Args:
         c: Inverse strength of the penalty.
@@ -51,7 +51,11 @@ class Logistic(Estimator):
         self.encoding = Encoding.learn(matrix)
         numbers = self._raw_numbers(matrix)
         missing = np.isnan(numbers)
-        self.gaps = tuple(name for name, gap in zip(self.encoding.numbers, missing.any(0), strict=True) if gap)
+        self.gaps = tuple(
+            name
+            for name, gap in zip(self.encoding.numbers, np.atleast_1d(missing.any(axis=0)).tolist(), strict=True)
+            if gap
+        )
         self.fill = np.array([np.median(column[~np.isnan(column)]) for column in numbers.T])
         self.mean, self.scale = np.zeros(0), np.ones(0)
         design = self._design(matrix)
@@ -63,8 +67,8 @@ class Logistic(Estimator):
             self.coefficients = np.zeros(design.shape[1])
             self.intercept = float(log_odds(float(np.average(won, weights=weight))))
             return
-        # Newton steps: ten or so of them where a quasi-Newton method takes hundreds, for rows far outnumber columns. One
-        # thread, so that the same rows give the same bits, and because spinning BLAS threads are slower on a busy machine.
+        # Newton steps: ten or so of them where a quasi-Newton method takes hundreds, for rows far outnumber columns.
+        # One thread, so that the same rows give the same bits; and spinning BLAS threads are slow on a busy machine.
         model = LogisticRegression(C=self.c, solver="newton-cholesky", max_iter=100)
         with threadpool_limits(limits=1):
             model.fit(design, won, sample_weight=weight)
@@ -130,6 +134,8 @@ class Logistic(Estimator):
         data = json.loads((folder / "logistic.json").read_text())
         model = cls(data["c"])
         model.encoding, model.gaps = Encoding.from_json(data["encoding"]), tuple(data["gaps"])
-        model.fill, model.mean, model.scale = (np.array(data[name], dtype=np.float64) for name in ("fill", "mean", "scale"))
+        model.fill, model.mean, model.scale = (
+            np.array(data[name], dtype=np.float64) for name in ("fill", "mean", "scale")
+        )
         model.coefficients, model.intercept = np.array(data["coefficients"], dtype=np.float64), data["intercept"]
         return model

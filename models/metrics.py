@@ -134,18 +134,19 @@ def bootstrap_mean(values: FloatArray, deal: IntArray, *, draws: int = 1000, see
         seed: Seed of the resampling.
     """
     _, place = np.unique(deal, return_inverse=True)
-    total, n = np.bincount(place, values), np.bincount(place).astype(np.float64)
+    total: FloatArray = np.bincount(place, values)
+    n: FloatArray = np.bincount(place).astype(np.float64)
     random = np.random.default_rng(seed)
     means = np.empty(draws)
     for draw in range(draws):
-        weight = random.poisson(1.0, len(n))
-        means[draw] = (weight @ total) / max(weight @ n, 1.0)
+        weight: FloatArray = random.poisson(1.0, len(n)).astype(np.float64)
+        means[draw] = float(weight @ total) / max(float(weight @ n), 1.0)
     lower, upper = np.quantile(means, [0.025, 0.975])
     return Interval(float(values.mean()), float(lower), float(upper))
 
 
 def calibration_line(p: FloatArray, won: FloatArray) -> tuple[float, float]:
-    """Slope and intercept of logit(outcome) on logit(p): 1 and 0 for honest probabilities, slope < 1 if overconfident."""
+    """Slope and intercept of logit(outcome) on logit(p): 1 and 0 if honest, a slope below 1 if overconfident."""
     z = log_odds(p)
     slope, intercept = 1.0, 0.0
     for _ in range(50):
@@ -158,5 +159,3 @@ def calibration_line(p: FloatArray, won: FloatArray) -> tuple[float, float]:
         if np.abs(step).max() < 1e-10:
             break
     return slope, intercept
-
-

@@ -104,7 +104,9 @@ class Registry:
         try:
             socket.create_connection((address.hostname, port), timeout=PING_SECONDS).close()
         except OSError as error:
-            raise RegistryUnavailableError(f"the MLflow registry at {self.tracking_uri} cannot be reached: {error}") from error
+            raise RegistryUnavailableError(
+                f"the MLflow registry at {self.tracking_uri} cannot be reached: {error}"
+            ) from error
 
     @contextlib.contextmanager
     def _reachable(self) -> Iterator[None]:
@@ -216,7 +218,9 @@ class Registry:
         Raises:
             BundleError: A file of it was changed.
         """
-        from models.bundle import load_bundle  # LightGBM and scikit-learn take a second to import; listing needs neither
+        from models.bundle import (
+            load_bundle,  # LightGBM and scikit-learn take a second to import; listing needs neither
+        )
 
         return load_bundle(self.fetch(version), version.digest)
 
@@ -231,7 +235,7 @@ class Registry:
             part = folder.with_name(f"{folder.name}.part-{os.getpid()}-{time.monotonic_ns()}")
             try:
                 with self._reachable():
-                    # the location first: a models:/ address is looked up in the registry of the whole process, not in ours
+                    # the location first: a models:/ address is looked up in the registry of the process, not in ours
                     location = self.client.get_model_version_download_uri(self.name, str(version.number))
                     part.mkdir(parents=True)
                     got = Path(download_artifacts(location, dst_path=str(part), tracking_uri=self.tracking_uri))

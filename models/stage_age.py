@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from crm.tables import Coded, CodeArray, FloatArray
+from crm.tables import CodeArray, Coded, FloatArray
 from features.matrix import FeatureMatrix
 from models.encoding import Encoding
 from models.errors import FeatureMismatch

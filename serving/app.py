@@ -18,7 +18,13 @@ from crm.tables import micros
 from models.errors import RegistryUnavailableError
 from models.registry import Registry
 from serving.answers import (
-    DealAnswer, DealsAnswer, Health, ModelsAnswer, ModelVersion, PostedScore, Readiness,
+    DealAnswer,
+    DealsAnswer,
+    Health,
+    ModelsAnswer,
+    ModelVersion,
+    PostedScore,
+    Readiness,
 )
 from serving.champion import Champion
 from serving.documented import DESCRIPTION, SCORE_BODY, documented, errors

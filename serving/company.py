@@ -136,7 +136,7 @@ class CompanyData:
         if self.dated:
             if history.created[deal] == NAT or history.created[deal] >= as_of:
                 return "not_entered"
-            if closed >= as_of:
+            if history.is_open(np.array([deal], dtype=np.int64), np.array([as_of], dtype=np.int64))[0]:
                 return "open"
         elif closed == NEVER:
             return "open"
@@ -193,7 +193,8 @@ class CompanyData:
         known = self.crm.known("opportunities", name)
         if known in (Known.CREATED, Known.HISTORY):
             return np.ones(len(deals), dtype=bool)
-        return (self.history.closed[deals] == NEVER) | (self.history.closed[deals] < as_of) | (not self.dated)
+        closed = self.history.closed[deals]
+        return np.asarray((closed == NEVER) | (closed < as_of) | (not self.dated), dtype=bool)
 
     def _texts(self, name: str, deals: IntArray, as_of: int) -> list[str | None]:
         if self.crm.known("opportunities", name) is None:
@@ -251,4 +252,4 @@ def _cell(columns: Columns, name: str, row: int | None) -> str | None:
     values = columns.get(name)
     if row is None or not isinstance(values, Coded) or values.codes[row] < 0:
         return None
-    return values.levels[values.codes[row]]
+    return str(values.levels[values.codes[row]])

@@ -123,7 +123,7 @@ def _custom(column: Attribute, value: Any, problem: Any, path: str) -> Any:
     return None
 
 
-def _hundredths(value: float | None) -> int | None:
+def _hundredths(value: Any) -> int | None:
     return None if value is None else round(value * 100)
 
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from serving.answers import Detail
-from serving.requests import MOMENT
 
 MOST = 20
 _WORDS = {
@@ -23,6 +22,4 @@ def details_of(errors: Sequence[Any]) -> list[Detail]:
 
 def _message(error: Any) -> str:
     kind = error["type"]
-    if kind == "string_pattern_mismatch" and error.get("ctx", {}).get("pattern") == MOMENT:
-        return "a date such as 2025-07-01 or an instant such as 2025-07-01T12:00:00+00:00 is wanted (in an address, + is %2B)"
     return _WORDS.get(kind) or str(error["msg"]).removeprefix("Value error, ")

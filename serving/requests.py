@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, create_model
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, create_model
 
 from crm.schema import ACTIVITY_TYPES, DIRECTIONS, OUTCOMES, TABLES, Column, Kind, Table
 from crm.tables import micros
 from models.win import Band
 
-MOMENT = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:?\d{2})?)?$"
+_MOMENT = re.compile(r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:?\d{2})?)?\Z", re.ASCII)
+_WANTED = "a date such as 2025-07-01 or an instant such as 2025-07-01T12:00:00+00:00 is wanted (in an address, + is %2B)"
 
 
-def _micros(text: str) -> int:
+def _micros(text: Any) -> int:
+    if not isinstance(text, str) or not _MOMENT.match(text):
+        raise ValueError(_WANTED)
     try:
         return micros(text)
     except (ValueError, OverflowError) as error:
@@ -30,9 +34,10 @@ def _scalar(value: Any) -> str | bool | int | float:
 
 
 Moment = Annotated[
-    str, Field(pattern=MOMENT, max_length=40), AfterValidator(_micros),
-    WithJsonSchema({"type": "string", "pattern": MOMENT, "examples": ["2025-07-01", "2025-07-01T12:00:00+00:00"]}),
-]  # fmt: skip
+    int,
+    BeforeValidator(_micros),
+    WithJsonSchema({"type": "string", "pattern": _MOMENT.pattern.replace(r"\Z", "$"), "examples": ["2025-07-01T12:00:00+00:00"]}),
+]
 """A date (its 00:00 UTC) or an instant in ISO 8601; read as microseconds since 1970."""
 Scalar = Annotated[Any, AfterValidator(_scalar), WithJsonSchema({"type": ["string", "number", "boolean"]})]
 MAX_NUMBER = 1e15
@@ -72,8 +77,7 @@ def _field(table: type[Table], name: str, column: Column, required: bool) -> Any
     unit = {Kind.MONEY: "currency units", Kind.TIME: "ISO 8601; without an offset it is UTC"}.get(column.kind, column.unit)
     meaning = f"{column.meaning} [{unit}]" if unit else column.meaning
     if required:
-        length = {"min_length": 1} if kind is str else {}
-        return kind, Field(description=meaning, **length)
+        return kind, Field(description=meaning, min_length=1 if kind is str else None)
     return kind | None, Field(default=None, description=meaning)
 
 
@@ -90,6 +94,10 @@ def _row(table: type[Table]) -> type[Row]:
         )
     doc = (table.__doc__ or "").splitlines()[0]
     return create_model(f"Sent{table.__name__}", __base__=Row, __doc__=doc, **fields)
+
+
+def _list_of(row: type[Row]) -> Any:
+    return list[row]  # type: ignore[valid-type]
 
 
 ROWS: dict[str, type[Row]] = {name: _row(TABLES[name]) for name in ("opportunities", "accounts", *EVENTS)}
@@ -114,7 +122,7 @@ _parts: dict[str, Any] = {
         ROWS["accounts"] | None,
         Field(default=None, description="Its account; without it, the one that the store knows by `account_id`."),
     ),
-    **{name: (list[ROWS[name]], Field(default=[], description=TABLES[name].__doc__)) for name in EVENTS},  # type: ignore[misc]
+    **{name: (_list_of(ROWS[name]), Field(default=[], description=TABLES[name].__doc__)) for name in EVENTS},
     "as_of": (
         Moment | None,
         Field(default=None, description="The moment: an instant, or a date for its 00:00 UTC. Now by default. Events at "

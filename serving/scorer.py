@@ -14,7 +14,15 @@ from features.registry import Feature
 from models.scoring import BATCH, SHOWN, Scores, score_pairs
 from models.win import WinModel
 from serving.answers import (
-    NO_IMPORT, NO_MODEL, DealAnswer, DealsAnswer, OpenDeal, PostedScore, ReasonAnswer, ScoreAnswer,
+    NO_IMPORT,
+    NO_MODEL,
+    DealAnswer,
+    DealsAnswer,
+    Detail,
+    OpenDeal,
+    PostedScore,
+    ReasonAnswer,
+    ScoreAnswer,
 )
 from serving.company import CompanyData, Recent
 from serving.errors import InvalidRequestError, UnknownDealError
@@ -100,7 +108,7 @@ class Current:
         win = self.model.win
         in_sample = scores.in_sample if as_of is None else self.data.dated and win.dated and as_of < win.trained_before
         return ScoreAnswer(
-            win_probability=float(scores.p[row]), band=scores.band.levels[scores.band.codes[row]],  # type: ignore[arg-type]
+            win_probability=float(scores.p[row]), band=scores.band.levels[scores.band.codes[row]],
             base_rate=scores.base_rate, step_to_reference=scores.step, in_sample=in_sample,
             model_version=self.model.version,
             reasons=[ReasonAnswer(feature=reason.feature, points=reason.points, value=reason.value, usual=reason.usual,
@@ -193,7 +201,7 @@ class Current:
         closed = data.when(int(history.closed[code])) if status in ("won", "lost") else None
         return DealAnswer(
             as_of=data.when(when), deal=data.states(np.array([code], dtype=np.int64), when)[0],
-            status=status, closed_at=closed, outcome=ended, score=score, note=note, stage_rate=rate,  # type: ignore[arg-type]
+            status=status, closed_at=closed, outcome=ended, score=score, note=note, stage_rate=rate,
             stage_rates=rates, simulated=data.simulated,
         )  # fmt: skip
 
@@ -215,7 +223,7 @@ class Current:
             return [PostedScore(opportunity_id=item.__dict__["opportunity"].__dict__["opportunity_id"], as_of=None,
                                 score=None, note=NO_IMPORT) for item in sent]  # fmt: skip
         checked: list[Posted] = []
-        problems = []
+        problems: list[Detail] = []
         for place, item in enumerate(sent):
             try:
                 checked.append(check(item, data, now, f"{place}." if listed else ""))

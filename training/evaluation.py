@@ -50,7 +50,7 @@ class Tested:
             "stage": self.stage.strings(),
             "age_days": self.age_days,
         }
-        return pd.DataFrame(data | {name: values for name, values in self.p.items()})
+        return pd.DataFrame(data | dict(self.p))
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,8 @@ class Compared:
 
     Attributes:
         n: Rows in common.
-        gain: Log-loss of the second run less the first's, with its interval over deals: above zero, the first is better.
+        gain: Log-loss of the second run less the first's, with its interval over deals; above zero, the first is
+            better.
         groups: By `stage` and `age`: rows, and both log-losses and AUCs.
     """
 

@@ -63,9 +63,7 @@ def recipes(threads: int, n_deals: int) -> list[Recipe]:
     for number, (label, size) in enumerate(sizes):
         found.append(Recipe(f"trees, {label}", _trees(size, threads), 2 + number))
     for number, (label, size) in enumerate(sizes):
-        found.append(
-            Recipe(f"average, {label}", _average(size, threads), 5 + number, ("logistic", f"trees, {label}"))
-        )
+        found.append(Recipe(f"average, {label}", _average(size, threads), 5 + number, ("logistic", f"trees, {label}")))
     return found
 
 
@@ -125,7 +123,7 @@ def predict_origins(
         candidates: What to fit.
         step: Called before each fit, with what it is.
     """
-    builds = {name: build for name, build in BASELINES.items()}
+    builds = dict(BASELINES)
     builds |= {recipe.name: recipe.build for recipe in candidates if not recipe.parts}
     found: dict[str, list[FloatArray]] = {name: [] for name in builds}
     seconds = dict.fromkeys(builds, 0.0)
@@ -191,9 +189,7 @@ def choose_recipe(candidates: Sequence[Recipe], oos: OutOfSample, won: FloatArra
         won: Outcome of each out-of-sample row, shape (n_test,).
         deal: Deal of each out-of-sample row.
     """
-    losses = {
-        recipe.name: float(row_log_loss(Plain()(oos.margins[recipe.name]), won).mean()) for recipe in candidates
-    }
+    losses = {recipe.name: float(row_log_loss(Plain()(oos.margins[recipe.name]), won).mean()) for recipe in candidates}
     best = min(losses.values())
     good = [recipe for recipe in candidates if losses[recipe.name] <= best * (1 + TIE)]
     recipe = min(good, key=lambda item: (item.complexity, losses[item.name]))

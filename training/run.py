@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from crm.schema import TABLES, Known
-from crm.tables import NAT, Coded, CrmData, FloatArray, moment
+from crm.tables import NAT, Coded, CrmData, FloatArray, IntArray, moment
 from features.company import NEVER
 from features.history import History
 from features.matrix import FeatureMatrix, Snapshots, build_matrix, default_as_of, grid
@@ -111,8 +111,7 @@ def prepare(crm: CrmData, cut: int) -> TrainingData:
 
 def _hash(history: History, rows: Snapshots, matrix: FeatureMatrix, won: FloatArray) -> str:
     digest = hashlib.sha256()
-    ids = np.array(history.deal_ids, dtype=object)[np.unique(rows.deal)] if len(rows) else []
-    digest.update("\n".join(ids).encode())
+    digest.update("\n".join(history.deal_ids[deal] for deal in np.unique(rows.deal)).encode())
     digest.update(rows.as_of.tobytes() + won.tobytes())
     for name, values in sorted(matrix.columns.items()):
         digest.update(name.encode())
@@ -146,7 +145,7 @@ def train(
     seconds: dict[str, float] = {}
     cut = default_as_of(crm) if cut is None else cut
     progress("features", 0.02)
-    with _timed(seconds, "features"):
+    with _Timed(seconds, "features"):
         data = prepare(crm, cut)
     dated = crm.process.time_basis == "dates"
     warnings = check_enough(*data.n_deals, f"closed before {moment(cut):%Y-%m-%d}" if dated else "known", least)
@@ -163,9 +162,9 @@ def train(
         done += 1
         progress(what, 0.1 + 0.8 * done / n_fits)
 
-    with _timed(seconds, "fits at origins"):
+    with _Timed(seconds, "fits at origins"):
         oos = predict_origins(data.matrix, data.won, data.rows.deal, folds, candidates, step)
-    with _timed(seconds, "choice and evaluation"):
+    with _Timed(seconds, "choice and evaluation"):
         deal = data.rows.deal[oos.rows]
         won = data.won[oos.rows]
         choice = choose_recipe(candidates, oos, won, deal)
@@ -174,10 +173,10 @@ def train(
         report = evaluate(tested)
         decision = judge(choice.p, tested.p["base rate"], won, deal)
     progress(f"refit of {choice.recipe.name} on everything before the cut", 0.92)
-    with _timed(seconds, "refit"):
+    with _Timed(seconds, "refit"):
         estimator = choice.recipe.build()
         estimator.fit(data.matrix, data.won, even_weight(data.rows.deal))
-    with _timed(seconds, "usual values"):
+    with _Timed(seconds, "usual values"):
         used = {item.name: item for item in data.features}
         described = {name: Described.learn(used[name], data.matrix, data.won) for name in estimator.features}
     model = WinModel(estimator, choice.calibration, described, float(data.won.mean()), cut, choice.recipe.name, dated)
@@ -185,7 +184,7 @@ def train(
 
 
 def _tested(
-    data: TrainingData, rows: np.ndarray[tuple[int], np.dtype[np.int64]], fold: np.ndarray[tuple[int], np.dtype[np.int64]],
+    data: TrainingData, rows: IntArray, fold: IntArray,
     p: dict[str, FloatArray], model: FloatArray,
 ) -> Tested:  # fmt: skip
     deal = data.rows.deal[rows]
@@ -215,8 +214,11 @@ def _notices(data: TrainingData) -> list[str]:
     undated = int(np.sum(data.history.created == NAT))
     if undated and kind == "rolling origins":
         found.append(f"{undated} deals have no date of entry and are left out")
-    closed = [a.name for a in data.history.crm.attributes
-              if a.table == "opportunities" and a.known is Known.CLOSED and (a.custom or _changeable(a.name))]  # fmt: skip
+    closed = [
+        item.name
+        for item in data.history.crm.attributes
+        if item.table == "opportunities" and item.known is Known.CLOSED and (item.custom or _changeable(item.name))
+    ]
     if closed:
         found.append(f"known only at the close, so not used: {', '.join(closed)}")
     lacking = sorted({need for needs in absent_of(data.history).values() for need in needs if "." not in need})
@@ -230,7 +232,7 @@ def _changeable(name: str) -> bool:
     return name in TABLES["opportunities"].columns() and name not in told
 
 
-class _timed:
+class _Timed:
     """Adds the wall time of a block to a dictionary."""
 
     def __init__(self, seconds: dict[str, float], name: str) -> None:
@@ -241,5 +243,3 @@ class _timed:
 
     def __exit__(self, *_: object) -> None:
         self.seconds[self.name] = self.seconds.get(self.name, 0.0) + time.perf_counter() - self.start
-
-

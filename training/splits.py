@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -97,7 +98,7 @@ def _by_sequence(history: History, rows: Snapshots) -> list[Fold]:
     edges = [int(share * len(order)) for share in (*ORIGINS, 1.0)]
     return [
         Fold(f"after {start} deals", order[:start], order[start:stop])
-        for start, stop in zip(edges[:-1], edges[1:], strict=True)
+        for start, stop in pairwise(edges)
     ]
 
 

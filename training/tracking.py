@@ -16,13 +16,22 @@ from features.matrix import FeatureMatrix
 from features.registry import absent_of
 from models.bundle import save_bundle
 from models.registry import (
-    DECISION, DIGEST, METRICS, NAME, SIMULATED, Registry, Version, make_sqlite_folder, quiet_mlflow
+    DECISION,
+    DIGEST,
+    METRICS,
+    NAME,
+    SIMULATED,
+    Registry,
+    Version,
+    make_sqlite_folder,
+    quiet_mlflow,
 )
 from models.win import WinModel
 from training.evaluation import MODEL
 from training.gate import Refused
 from training.plots import draw
-from training.run import Trained, split_kind
+from training.run import Trained
+from training.splits import split_kind
 
 OUT_OF_SAMPLE = "out_of_sample.parquet"
 
@@ -200,5 +209,3 @@ def out_of_sample(registry: Registry, version: Version) -> Path:
 
     return Path(download_artifacts(run_id=version.run_id, artifact_path=OUT_OF_SAMPLE,
                                    tracking_uri=registry.tracking_uri))  # fmt: skip
-
-

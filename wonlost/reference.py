@@ -17,8 +17,8 @@ def data_page() -> str:
         "# The data", NOTICE,
         "Only `opportunities` is required; every further table adds its features, and what is absent is said in the "
         "report, never guessed. *Known* says when a column is known if the mapping says nothing: `created` (fixed at "
-        "entry), `history` (rebuilt from its changes), `closed` (known only once the deal is closed, so never a feature "
-        "of an open one), `event` (from the event's own time on).", "",
+        "entry), `history` (rebuilt from its changes), `closed` (known only once the deal is closed, so never a "
+        "feature of an open one), `event` (from the event's own time on).", "",
     ]  # fmt: skip
     for name, table in TABLES.items():
         lines += [f"## {name}", (table.__doc__ or "").split("\n")[0], "",

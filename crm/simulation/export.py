@@ -259,10 +259,18 @@ class Exporter:
             new, old = rendered(name, changes["new"]), rendered(name, changes["old"])
             parts.append((name, changes["deal"], changes["time"], old, new))
         rivals, budgets, named = log.columns("rivals"), log.columns("budgets"), np.flatnonzero(ends.named_at_close)
-        parts.append(("competitor", rivals["deal"], rivals["time"], none[: len(rivals["deal"])],
-                      rendered("competitor", rivals["new"])))
-        parts.append(("competitor", named, deals.closed[named], none[: len(named)],
-                      rendered("competitor", ends.rival[named])))
+        parts.append(
+            (
+                "competitor",
+                rivals["deal"],
+                rivals["time"],
+                none[: len(rivals["deal"])],
+                rendered("competitor", rivals["new"]),
+            )
+        )
+        parts.append(
+            ("competitor", named, deals.closed[named], none[: len(named)], rendered("competitor", ends.rival[named]))
+        )
         parts.append(("budget_confirmed", everyone, entry, none, np.full(n, "false", dtype=object)))
         confirmed = len(budgets["deal"])
         parts.append(("budget_confirmed", budgets["deal"], budgets["time"], np.full(confirmed, "false", dtype=object),

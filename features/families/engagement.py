@@ -132,7 +132,8 @@ def inbound_share(at: Moments) -> FloatArray:
     """Inbound activities over all with a direction, before as_of. Missing: none has one."""
     inward, outward = at.activities.count("inbound"), at.activities.count("outbound")
     both = inward + outward
-    return np.divide(inward, both, out=np.full(len(both), np.nan), where=both > 0)
+    share: FloatArray = np.divide(inward, both, out=np.full(len(both), np.nan), where=both > 0)
+    return share
 
 
 @feature(unit="days", label="time since the customer last wrote or called", needs=DIRECTED)

@@ -132,7 +132,12 @@ def test_encoding_drops_what_never_varies_and_rare_levels() -> None:
     assert list(encoding.codes(matrix, "kind")[[0, 60, 99]]) == [0, 1, -1]
 
 
-CALIBRATIONS = [Plain(), Platt(0.6, 0.6, -0.2), Beta(0.5, 1.4, 0.3), Isotonic(np.array([-2.0, 0, 2]), np.array([0.1, 0.1, 0.9]))]
+CALIBRATIONS = [
+    Plain(),
+    Platt(0.6, 0.6, -0.2),
+    Beta(0.5, 1.4, 0.3),
+    Isotonic(np.array([-2.0, 0, 2]), np.array([0.1, 0.1, 0.9])),
+]
 
 
 @pytest.mark.parametrize("calibration", CALIBRATIONS, ids=lambda form: form.kind)

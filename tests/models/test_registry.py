@@ -107,7 +107,12 @@ def test_versions_are_promoted_and_rolled_back(model: WinModel, tmp_path: Path) 
 def test_values_in_words() -> None:
     assert [show("days", 1.0), show("days", 41.4), show("days", 0.44)] == ["1 day", "41 days", "0.4 days"]
     assert [show("ratio", 0.256), show("flag", 1.0), show("currency", 12500.4)] == ["26 %", "yes", "12,500"]
-    assert [show("count", 3.0), show("rate", 2.25), show("category", "Web"), show("days", None)] == ["3", "2.2", "Web", "none"]
+    assert [show("count", 3.0), show("rate", 2.25), show("category", "Web"), show("days", None)] == [
+        "3",
+        "2.2",
+        "Web",
+        "none",
+    ]
 
 
 def test_a_sentence_names_the_deals_value_and_the_usual_one() -> None:

@@ -26,7 +26,9 @@ def test_notebook_runs_from_top_to_bottom(name: str, tmp_path: Path, monkeypatch
     NotebookClient(notebook, timeout=600, kernel_name="python3",
                    resources={"metadata": {"path": os.fspath(tmp_path / "notebooks")}}).execute()  # fmt: skip
     printed = "".join(output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", []))
-    pictures = [output for cell in notebook.cells for output in cell.get("outputs", []) if "image/png" in output.get("data", {})]
+    pictures = [
+        output for cell in notebook.cells for output in cell.get("outputs", []) if "image/png" in output.get("data", {})
+    ]
     if name == "add_a_feature.ipynb":
         assert "('answering', 'answering_30d'" in printed
         assert "champion is now version" in printed

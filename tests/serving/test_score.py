@@ -134,7 +134,7 @@ GOOD = {"opportunity_id": "x", "created_at": "2025-06-01"}
         ({"opportunity": {**GOOD, "amuont": 1}}, "opportunity.amuont", "no such field"),
         ({"opportunity": {**GOOD, "outcome": "maybe"}}, "opportunity.outcome", "won"),
         ({"opportunity": {**GOOD, "created_at": "01.06.2025"}}, "opportunity.created_at", "2025-07-01"),
-        ({"opportunity": {**GOOD, "created_at": 1748736000}}, "opportunity.created_at", "string"),
+        ({"opportunity": {**GOOD, "created_at": 1748736000}}, "opportunity.created_at", "2025-07-01"),
         ({"opportunity": {**GOOD, "created_at": "2025-02-30"}}, "opportunity.created_at", "calendar"),
         ({"opportunity": {"opportunity_id": "x"}}, "opportunity.created_at", "needed"),
         ({"opportunity": {**GOOD, "closed_at": "2025-06-02"}}, "opportunity.closed_at", "expected_close_at"),

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -37,5 +36,5 @@ def export(simulated: SimulatedCrm, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture(scope="session")
-def crm(export: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CrmData]:
-    yield load_export(export, tmp_path_factory.mktemp("store") / "crm.db")
+def crm(export: Path, tmp_path_factory: pytest.TempPathFactory) -> CrmData:
+    return load_export(export, tmp_path_factory.mktemp("store") / "crm.db")

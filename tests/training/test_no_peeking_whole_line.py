@@ -11,8 +11,8 @@ from crm.tables import micros
 from features.history import History
 from models.bundle import save_bundle
 from models.scoring import score_frame, score_open
-from training.run import train
 from tests.training.conftest import load_export, quick
+from training.run import train
 
 DAY = "2026-03-02"
 TRACKED = ("owner_id", "amount", "competitor", "budget_confirmed", "expected_close_at")

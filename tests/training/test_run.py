@@ -10,11 +10,11 @@ from crm.tables import Coded, CrmData, micros, moment
 from features.matrix import default_as_of, open_at
 from models.bundle import save_bundle
 from models.scoring import score_open
+from tests.training.conftest import quick
 from training.evaluation import compare
 from training.gate import Refused, check_enough, judge
 from training.run import Trained, prepare, train
 from training.splits import make_folds
-from tests.training.conftest import quick
 
 CUT = micros("2026-04-01")
 

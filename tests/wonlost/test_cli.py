@@ -27,7 +27,11 @@ def wonlost(var: Path, *arguments: str | Path) -> subprocess.CompletedProcess[st
 def line(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which a simulated CRM was imported and a champion trained."""
     var = tmp_path_factory.mktemp("line")
-    for arguments in (("simulate", "--deals", "600", "--seed", "3", "--out", "export"), ("import", "export"), ("train",)):
+    for arguments in (
+        ("simulate", "--deals", "600", "--seed", "3", "--out", "export"),
+        ("import", "export"),
+        ("train",),
+    ):
         done = wonlost(var, *arguments)
         assert done.returncode == 0, done.stdout + done.stderr
     assert "promoted: version 1 of wonlost-win" in done.stdout

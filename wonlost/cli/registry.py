@@ -11,7 +11,6 @@ import typer
 from crm.tables import moment
 from wonlost.cli.console import SIMULATED, StoreOption, UsageError, out, registry_of, settings, table
 
-
 PORT = 8000
 
 

@@ -9,8 +9,18 @@ import typer
 
 from crm.tables import CrmData, moment
 from wonlost.cli.console import (
-    SIMULATED, AsOfOption, StoreOption, UsageError, err, load, out, parse_as_of, registry_of, reject_future, settings,
-    table
+    SIMULATED,
+    AsOfOption,
+    StoreOption,
+    UsageError,
+    err,
+    load,
+    out,
+    parse_as_of,
+    registry_of,
+    reject_future,
+    settings,
+    table,
 )  # fmt: skip
 
 if TYPE_CHECKING:
@@ -74,8 +84,9 @@ def score(
 
 def _notes(crm: CrmData, model: WinModel, history: History, when: int) -> None:
     if model.dated and crm.process.time_basis == "dates" and when < model.trained_before:
-        err.print(f"note: in-sample: the model was trained on what was known before {moment(model.trained_before):%Y-%m-%d}"
-                  ", so it may have seen how these deals ended", markup=False)  # fmt: skip
+        until = f"{moment(model.trained_before):%Y-%m-%d}"
+        told = "so it may have seen how these deals ended"
+        err.print(f"note: in-sample: the model learned from what was known before {until}, {told}", markup=False)
     if crm.process.simulated:
         err.print(f"note: scores of {SIMULATED}", markup=False)
 
@@ -115,8 +126,8 @@ def explain(
     scores = score_pairs(history, model, pairs, when if dated else None)
     _notes(crm, model, history, when)
     told = f" on {moment(when):%Y-%m-%d}" if dated else ""
-    out.print(f"{deal}: {100 * scores.p[0]:.1f} % to be won{told} ({scores.band.strings()[0]}; version {version.number})",
-              markup=False)  # fmt: skip
+    by = f"({scores.band.strings()[0]}; version {version.number})"
+    out.print(f"{deal}: {100 * scores.p[0]:.1f} % to be won{told} {by}", markup=False)
     rows = [["base rate: share won among the deals it learned from", f"{100 * scores.base_rate:.1f}"],
             ["from the base rate to the model's average deal", f"{100 * scores.step:+.1f}"]]  # fmt: skip
     rows += [[reason.sentence, f"{100 * reason.points:+.1f}"] for reason in scores.reasons(0)]

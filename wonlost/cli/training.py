@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from crm.tables import CrmData
 from wonlost.cli.console import (
-    SIMULATED, AsOfOption, StoreOption, err, is_terminal, load, out, parse_as_of, registry_of, reject_future, settings,
-    table
+    SIMULATED,
+    AsOfOption,
+    StoreOption,
+    err,
+    is_terminal,
+    load,
+    out,
+    parse_as_of,
+    registry_of,
+    reject_future,
+    settings,
+    table,
 )  # fmt: skip
+
+if TYPE_CHECKING:
+    from models.metrics import Metrics
 
 REFUSED = 3
 
@@ -82,29 +96,24 @@ def _bar() -> Progress:
                     disable=not is_terminal())  # fmt: skip
 
 
-def _print_headline(overall: dict[str, object], recipe: str) -> None:
-    from models.metrics import Metrics
-
+def _print_headline(overall: dict[str, Metrics], recipe: str) -> None:
     shown = {"base rate": "base rate", "stage rate": "stage rate", "stage x age": "stage x age", "logistic": "logistic",
              "model": f"model: {recipe}, calibrated"}  # fmt: skip
     rows = []
     for name, label in shown.items():
         metrics = overall.get(name)
-        if isinstance(metrics, Metrics):
+        if metrics is not None:
             figures = (metrics.log_loss, metrics.brier, metrics.auc, metrics.ece)
             rows.append([label, *(f"{value:.4f}" for value in figures)])
     out.print(table("out of sample, at past moments", ["", "log-loss", "Brier", "AUC", "ECE"], rows))
 
 
-def _print_groups(title: str, groups: dict[str, dict[str, object]]) -> None:
-    from models.metrics import Metrics
-
+def _print_groups(title: str, groups: dict[str, dict[str, Metrics]]) -> None:
     rows = []
     for level, metrics in groups["model"].items():
         other = groups["stage x age"][level]
-        if isinstance(metrics, Metrics) and isinstance(other, Metrics):
-            rows.append([level, f"{metrics.n:,}", f"{metrics.rate:.3f}", f"{metrics.mean_probability:.3f}",
-                         f"{metrics.log_loss:.4f}", f"{other.log_loss:.4f}", f"{metrics.auc:.3f}"])  # fmt: skip
+        figures = (metrics.rate, metrics.mean_probability, metrics.log_loss, other.log_loss, metrics.auc)
+        rows.append([level, f"{metrics.n:,}", *(f"{value:.3f}" for value in figures)])
     if rows:
         out.print(table(title, ["", "rows", "won", "said", "log-loss", "stage x age", "AUC"], rows))
 
