@@ -22,6 +22,8 @@ from crm.tables import DAY, NAT, Coded, CodeArray, FloatArray, IntArray, Values
 from features.ordering import Links, Ties, first_places, in_order
 
 BoolArray = NDArray[np.bool_]
+_FEW = 4
+"""Up to so many pairs are searched for one by one: the deal of a request."""
 
 
 class Events:
@@ -102,7 +104,12 @@ class Events:
         """
         if self.n_keys == 1:
             return self.time.searchsorted(when, side="left").astype(np.int64, copy=False)
-        place, size = self.starts[key], self.starts[key + 1] - self.starts[key]
+        if len(key) <= _FEW:
+            spans = zip(self.starts[key].tolist(), self.starts[key + 1].tolist(), when.tolist(), strict=True)
+            places = [start + self.time[start:stop].searchsorted(moment) for start, stop, moment in spans]
+            return np.array(places, dtype=np.int64)
+        place = self.starts[key]
+        size = self.starts[key + 1] - place
         longest = int(size.max(initial=0))
         if not longest:
             return place

@@ -103,7 +103,16 @@ def compact(column: Coded) -> Coded:
 
 def parse(kind: Kind, text: Coded) -> FloatArray:
     """Numbers of a text column of changes: hundredths for money, microseconds for times, NaN where unreadable."""
-    table = np.array([*(_number(kind, level) for level in text.levels), np.nan])
+    if kind in (Kind.TIME, Kind.BOOLEAN):
+        numbers = [_number(kind, level) for level in text.levels]
+    else:
+        try:
+            numbers = list(map(float, text.levels))
+        except ValueError:
+            numbers = [_number(kind, level) for level in text.levels]
+    table = np.array([*numbers, np.nan])
+    if kind is Kind.MONEY:
+        table = np.where(np.isfinite(table), np.rint(table * 100), np.nan)
     return table[text.codes]
 
 
@@ -111,8 +120,6 @@ def _number(kind: Kind, text: str) -> float:
     try:
         if kind is Kind.TIME:
             return float(micros(text))
-        if kind is Kind.MONEY:
-            return float(round(float(text) * 100))
         if kind is Kind.BOOLEAN:
             return {"true": 1.0, "1": 1.0, "yes": 1.0, "false": 0.0, "0": 0.0, "no": 0.0}.get(text.lower(), np.nan)
         return float(text)

@@ -47,7 +47,7 @@ class History:
         self.deal_ids: tuple[str, ...] = tuple(names[order])
         self._code = {name: code for code, name in enumerate(self.deal_ids)}
         self.n_deals = len(order)
-        in_order = self.n_deals == 1
+        in_order = bool(np.all(order[1:] > order[:-1]))
         self._deals: Columns = dict(deals) if in_order else {name: _take(deals[name], order) for name in deals}
         self.created: IntArray = self._times("created_at")
         outcome = recode(self._text("outcome"), ("lost", "won"))
@@ -220,9 +220,16 @@ class History:
 
     def deal_codes(self, ids: Coded) -> CodeArray:
         """Codes of deals by their ids; -1 where unknown."""
-        table = np.full(len(ids.levels) + 1, -1, dtype=np.int32)
-        table[:-1] = np.fromiter(map(self._code.get, ids.levels, repeat(-1)), np.int32, len(ids.levels))
+        levels, table = self._codes_of.get(id(ids.levels), (None, None))
+        if levels is not ids.levels or table is None:
+            table = np.full(len(ids.levels) + 1, -1, dtype=np.int32)
+            table[:-1] = np.fromiter(map(self._code.get, ids.levels, repeat(-1)), np.int32, len(ids.levels))
+            self._codes_of[id(ids.levels)] = ids.levels, table  # parts of a table share their levels
         return table[ids.codes]
+
+    @cached_property
+    def _codes_of(self) -> dict[int, tuple[tuple[str, ...], CodeArray]]:
+        return {}
 
     def _table(self, name: str) -> Columns:
         """A table's columns, each column of the schema there, empty where it is absent."""

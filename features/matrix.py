@@ -18,6 +18,8 @@ from features.registry import Feature
 WEEK = 7 * DAY
 UNDATED = 0
 """The as_of of rows of an export without dates: there is one moment only, the deal's entry."""
+_AT_ONCE = 1 << 15
+"""Pairs that are worked on together: few enough that their numbers stay in the processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -91,17 +93,37 @@ def build_matrix(history: History, features: Sequence[Feature], pairs: Snapshots
         features: What to compute; one whose needs the data lack is all missing.
         pairs: Where.
     """
-    moments = Moments(history, pairs.deal, pairs.as_of)
     columns: dict[str, FloatArray | Coded] = {}
     sources = history.sources
-    for item in features:
-        if sources.issuperset(item.needs):
-            columns[item.name] = item.compute(moments)
-        elif item.is_category:
-            columns[item.name] = Coded(np.full(len(pairs), -1, dtype=np.int32), ())
-        else:
-            columns[item.name] = np.full(len(pairs), np.nan)
+    for start in range(0, max(len(pairs), 1), _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        moments = Moments(history, pairs.deal[part], pairs.as_of[part])
+        for item in features:
+            values = item.compute(moments) if sources.issuperset(item.needs) else _missing(item, moments)
+            if len(moments) == len(pairs):
+                columns[item.name] = values
+                continue
+            if start == 0:
+                columns[item.name] = _room(values, len(pairs))
+            whole = columns[item.name]
+            if isinstance(values, Coded) and isinstance(whole, Coded):
+                whole.codes[part] = values.codes
+            elif not isinstance(values, Coded) and not isinstance(whole, Coded):
+                whole[part] = values
     return FeatureMatrix(columns, len(pairs))
+
+
+def _missing(item: Feature, moments: Moments) -> FloatArray | Coded:
+    if item.is_category:
+        return Coded(np.full(len(moments), -1, dtype=np.int32), ())
+    return np.full(len(moments), np.nan)
+
+
+def _room(values: FloatArray | Coded, n_rows: int) -> FloatArray | Coded:
+    """A column of the same form; the levels of a category are the same in all parts."""
+    if isinstance(values, Coded):
+        return Coded(np.empty(n_rows, dtype=np.int32), values.levels)
+    return np.empty(n_rows, dtype=np.float64)
 
 
 def open_at(history: History, as_of: int) -> Snapshots:

@@ -70,9 +70,24 @@ class Moments:
     @cached_property
     def days_to_quarter_end(self) -> FloatArray:
         """Days from as_of to the end of its calendar quarter."""
-        month = self.as_of.view("M8[us]").astype("M8[M]")
+        moment, row = self._days
+        month = moment.view("M8[us]").astype("M8[M]")
         quarter_end = (month + (3 - month.astype(np.int64) % 3)).astype("M8[us]").astype(np.int64)
-        return (quarter_end - self.as_of) / DAY
+        return np.asarray((quarter_end - moment) / DAY)[row]
+
+    @cached_property
+    def _days(self) -> tuple[IntArray, IntArray]:
+        """The different moments, and the place of each pair's among them: what concerns all deals is asked once."""
+        if len(self) == 1:
+            return self.as_of, np.zeros(1, dtype=np.int64)
+        moments, row = np.unique(self.as_of, return_inverse=True)
+        return moments, row.astype(np.int64, copy=False)
+
+    @cached_property
+    def _closings(self) -> Seen:
+        """Closings of the whole company before each of the different moments."""
+        moments, _ = self._days
+        return Seen(self._history.company.overall, np.zeros(len(moments), dtype=np.int64), moments)
 
     # -- its events --------------------------------------------------------------------------------------------------
 
@@ -138,15 +153,14 @@ class Moments:
     @cached_property
     def overall_rate(self) -> FloatArray:
         """Win rate of all deals closed before as_of; missing before `LEAST_CLOSINGS` have closed."""
-        seen = Seen(self._history.company.overall, np.zeros(len(self), dtype=np.int64), self.as_of)
-        wins, n = seen.total("won"), seen.count()
+        wins, n = self._closings.total("won"), self._closings.count()
         rate: FloatArray = np.divide(wins, n, out=np.full(len(n), np.nan), where=n >= LEAST_CLOSINGS)
-        return rate
+        return rate[self._days[1]]
 
     def closings_overall(self, days: float) -> tuple[FloatArray, FloatArray]:
         """Wins and closed deals of the company in the last `days` days."""
-        seen = Seen(self._history.company.overall, np.zeros(len(self), dtype=np.int64), self.as_of)
-        return seen.total("won", days=days), seen.count(days=days)
+        seen, row = self._closings, self._days[1]
+        return seen.total("won", days=days)[row], seen.count(days=days)[row]
 
     @cached_property
     def owner_open_deals(self) -> FloatArray:

@@ -5,9 +5,9 @@ reference probability p_ref to the deal's probability p is shared out in proport
 
     points_i = c_i x (p - p_ref) / sum_j c_j
 
-which adds up to p - p_ref exactly, under any monotone calibration. The step from the base rate to p_ref is a line
-of its own, so base rate + first line + all points = p. (Where the contributions cancel out, sum_j c_j ~ 0, the slope of the
-calibration at the reference takes the place of the ratio.)
+which adds up to p - p_ref exactly, under any monotone calibration. The step from the base rate to p_ref is a line of
+its own, so base rate + first line + all points = p. (Where the contributions cancel out, sum_j c_j ~ 0, the slope of
+the calibration at the reference takes the place of the ratio.)
 """
 
 from __future__ import annotations

@@ -134,7 +134,7 @@ def bootstrap_mean(values: FloatArray, deal: IntArray, *, draws: int = 1000, see
         seed: Seed of the resampling.
     """
     _, place = np.unique(deal, return_inverse=True)
-    total: FloatArray = np.bincount(place, values)
+    total: FloatArray = np.bincount(place, values).astype(np.float64)
     n: FloatArray = np.bincount(place).astype(np.float64)
     random = np.random.default_rng(seed)
     means = np.empty(draws)

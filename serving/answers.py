@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from models.win import Band
 
 NO_MODEL = "no model yet: win rates by stage are shown instead of scores"
+STAGE_RATE = "Win rate of its stage; only where there is no model yet."
 NO_IMPORT = "no import yet: the store holds no opportunities"
 
 
@@ -44,7 +45,7 @@ class ReasonAnswer(Answer):
     """One line of an explanation: what one feature adds to the win probability."""
 
     feature: str = Field(description="Name of the feature.")
-    points: float = Field(description="What it adds to the win probability, as a share: 0.05 is five points.")
+    points: float = Field(description="What it adds to the win probability: 0.05 is five points.")
     value: float | str | None = Field(description="The deal's value; null where there is none.")
     usual: float | str | None = Field(description="Usual value among won deals of the same stage; null where unknown.")
     sentence: str = Field(description="All that in words.")
@@ -56,7 +57,7 @@ class ScoreAnswer(Answer):
     `base_rate + step_to_reference + ` the points of all reasons is the win probability.
     """
 
-    win_probability: float = Field(ge=0, le=1, description="Calibrated probability that the deal, once closed, is won.")
+    win_probability: float = Field(ge=0, le=1, description="Probability that the deal, once closed, is won.")
     band: Band = Field(description="high: odds at least twice the base rate's; low: at most half; medium: between.")
     base_rate: float = Field(ge=0, le=1, description="Share won among the rows that the model was trained on.")
     step_to_reference: float = Field(description="From the base rate to the probability that the reasons add to.")
@@ -71,7 +72,7 @@ class StageRate(Answer):
     """How often deals seen in a stage were won."""
 
     stage: str | None = Field(description="The stage; null: stages that are rare or not recorded.")
-    win_rate: float = Field(ge=0, le=1, description="Share won of closed deals seen in this stage on a Monday, smoothed.")
+    win_rate: float = Field(ge=0, le=1, description="Share won of deals seen in this stage, smoothed.")
 
 
 class DealState(Answer):
@@ -86,7 +87,7 @@ class DealState(Answer):
     stage: str | None = Field(description="Stage of the sales process; null where unknown at as_of.")
     amount: float | None = Field(description="Amount in currency units; null where unknown at as_of.")
     currency: str | None = Field(description="Currency of the amount.")
-    created_at: datetime | None = Field(description="When the deal was entered, in UTC; null in an export without dates.")
+    created_at: datetime | None = Field(description="When the deal was entered, in UTC; null without dates.")
     age_days: float | None = Field(description="Days from entry to as_of; null in an export without dates.")
 
 
@@ -95,13 +96,13 @@ class OpenDeal(Answer):
 
     deal: DealState
     score: ScoreAnswer | None = Field(default=None, description="Its score; null where there is no model yet.")
-    stage_rate: float | None = Field(default=None, description="Win rate of its stage; only where there is no model yet.")
+    stage_rate: float | None = Field(default=None, description=STAGE_RATE)
 
 
 class DealsAnswer(Answer):
     """A page of the deals that were open at as_of."""
 
-    as_of: datetime | None = Field(description="The moment, in UTC; null without an import or in an export without dates.")
+    as_of: datetime | None = Field(description="The moment, in UTC; null without an import, or without dates.")
     total: int = Field(ge=0, description="Deals that fit the filters, on all pages.")
     limit: int = Field(description="Most deals on a page.")
     offset: int = Field(description="Deals left out before this page.")
@@ -119,9 +120,9 @@ class DealAnswer(Answer):
     status: Literal["open", "won", "lost", "not_entered"] = Field(description="What it was at as_of.")
     closed_at: datetime | None = Field(description="When it had closed before as_of, in UTC; null otherwise.")
     outcome: Literal["won", "lost"] | None = Field(description="How it ended, as the store knows today; null if open.")
-    score: ScoreAnswer | None = Field(description="Null where the deal was not open at as_of, or there is no model.")
+    score: ScoreAnswer | None = Field(description="Null if it was not open at as_of, or without a model.")
     note: str | None = Field(default=None, description="Why there is no score.")
-    stage_rate: float | None = Field(default=None, description="Win rate of its stage; only where there is no model yet.")
+    stage_rate: float | None = Field(default=None, description=STAGE_RATE)
     stage_rates: list[StageRate] | None = Field(default=None, description="Only where there is no model yet.")
     simulated: bool = Field(description="Whether the store holds simulated data.")
 
@@ -131,9 +132,9 @@ class PostedScore(Answer):
 
     opportunity_id: str = Field(description="Identifier that was sent.")
     as_of: datetime | None = Field(description="The moment, in UTC; null where the company's data have no dates.")
-    score: ScoreAnswer | None = Field(description="Null where the deal was not open at as_of, or there is no model.")
+    score: ScoreAnswer | None = Field(description="Null if it was not open at as_of, or without a model.")
     note: str | None = Field(default=None, description="Why there is no score.")
-    stage_rate: float | None = Field(default=None, description="Win rate of its stage; only where there is no model yet.")
+    stage_rate: float | None = Field(default=None, description=STAGE_RATE)
     stage_rates: list[StageRate] | None = Field(default=None, description="Only where there is no model yet.")
 
 

@@ -204,12 +204,13 @@ def _add_state(app: FastAPI, champion: Champion, measures: Measures) -> None:
 
     @app.get("/readyz", response_model=Readiness, responses={**errors(), **not_ready}, tags=["state"])
     async def readyz() -> Response:
-        """200 when deals can be answered, if only with stage rates for want of a model; 503, with what is wrong, else."""
+        """200 when deals can be answered, if only with stage rates for want of a model; else 503 and what is wrong."""
         answer = readiness(champion)
         return _json(answer, 200 if answer.status == "ready" else 503)
 
     @app.get("/metrics", response_class=Response, tags=["state"], responses={
-        **errors(), 200: {"description": "Prometheus text format.", "content": {"text/plain": {"schema": {"type": "string"}}}},
+        **errors(),
+        200: {"description": "Prometheus text format.", "content": {"text/plain": {"schema": {"type": "string"}}}},
     })  # fmt: skip
     async def metrics() -> Response:
         """Requests, latencies, the model that serves, deals scored and failed looks, for Prometheus."""

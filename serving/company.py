@@ -1,4 +1,4 @@
-"""A company's imported CRM, loaded and sorted once, with what the API shows of it: open deals, their state, stage rates."""
+"""A company's imported CRM, loaded and sorted once, and what the API shows of it: states of deals, stage rates."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from threading import Lock
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
 
 from crm.schema import Known
 from crm.tables import DAY, NAT, Coded, Columns, CrmData, FloatArray, IntArray, moment
+from features.asof import Seen
 from features.company import NEVER
 from features.history import History
 from features.matrix import FeatureMatrix, Snapshots, build_matrix, default_as_of, grid
@@ -21,6 +22,7 @@ from features.registry import Feature, features_of
 from models.stage_age import StageAgeTable
 from serving.answers import DealState, StageRate
 
+Status = Literal["open", "won", "lost", "not_entered"]
 Key = TypeVar("Key")
 Value = TypeVar("Value")
 
@@ -129,18 +131,22 @@ class CompanyData:
             when = int(self.history.created[deal])
         return Snapshots(np.array([deal], dtype=np.int64), np.array([when], dtype=np.int64))
 
-    def status(self, deal: int, as_of: int) -> str:
-        """`open`, `won`, `lost` or `not_entered` at a moment."""
+    def status(self, deal: int, as_of: int) -> tuple[Status, int | None]:
+        """What a deal was at a moment, and when it had closed before that, in microseconds."""
         history = self.history
         closed, won = int(history.closed[deal]), history.won[deal]
+        at = np.array([deal], dtype=np.int64), np.array([as_of], dtype=np.int64)
         if self.dated:
             if history.created[deal] == NAT or history.created[deal] >= as_of:
-                return "not_entered"
-            if history.is_open(np.array([deal], dtype=np.int64), np.array([as_of], dtype=np.int64))[0]:
-                return "open"
+                return "not_entered", None
+            if history.is_open(*at)[0]:
+                return "open", None
+            if closed >= as_of:  # closed once, and reopened after as_of
+                seen = Seen(history.lapses, *at)
+                return "won" if seen.last("won")[0] == 1 else "lost", int(seen.last_time()[0])
         elif closed == NEVER:
-            return "open"
-        return "won" if won == 1 else "lost"
+            return "open", None
+        return "won" if won == 1 else "lost", closed if self.dated else None
 
     # -- stage rates -------------------------------------------------------------------------------------------------
 
@@ -178,7 +184,7 @@ class CompanyData:
         return self._texts("owner_id", deals, as_of)
 
     def stage_names(self, deals: IntArray, as_of: int) -> list[str | None]:
-        """Stage of each deal as it stood at a moment, from its stage changes where there are any; None where unknown."""
+        """Stage of each deal at a moment, from its stage changes where there are any; None where unknown."""
         shown = self._texts("stage", deals, as_of)
         if not self._stages:
             return shown
@@ -189,7 +195,7 @@ class CompanyData:
         return [str(told[row]) or (shown[row] if as_of >= self.cut else None) for row in range(len(deals))]
 
     def _stands(self, name: str, deals: IntArray, as_of: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        """Where the column's value at a moment can be told: it never changes, its changes are known, or it still stands."""
+        """Where a column's value at a moment is known: it never changes, its changes are known, or it still stands."""
         known = self.crm.known("opportunities", name)
         if known in (Known.CREATED, Known.HISTORY):
             return np.ones(len(deals), dtype=bool)

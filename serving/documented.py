@@ -20,13 +20,17 @@ Times are ISO 8601 in UTC, amounts in currency units, probabilities and points s
 the shape `{"error": {"code", "message", "details"}}`. The server listens on loopback only, until sign-in exists."""
 
 ERRORS: dict[int, tuple[str, str, str]] = {
-    400: ("The Host header names another machine.", "unknown_host", "this server answers to names of its own machine only"),
+    400: ("The Host header names another machine.", "unknown_host",
+          "this server answers to names of its own machine only"),
     404: ("The store holds no such deal.", "unknown_deal", "'D99': the store holds no such deal"),
-    413: ("The body, or the list in it, is larger than this server takes.", "too_large", "at most 1000 deals at once, not 2000"),
+    413: ("The body, or the list in it, is larger than this server takes.", "too_large",
+          "at most 1000 deals at once; send them in several requests"),
     415: ("The body does not say that it is JSON.", "not_json", "send the body as Content-Type: application/json"),
     422: ("Parameters or a body that do not fit.", "invalid_request", "as_of: a date such as 2025-07-01 is wanted"),
-    500: ("Something went wrong in the server, whose log has it.", "internal", "something went wrong here; the server's log has it"),
-    503: ("Something that the answer needs cannot be reached now.", "unavailable", "the MLflow registry cannot be reached"),
+    500: ("Something went wrong in the server, whose log has it.", "internal",
+          "something went wrong here; the server's log has it"),
+    503: ("Something that the answer needs cannot be reached now.", "unavailable",
+          "the MLflow registry cannot be reached"),
 }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""What every request passes first: the host check, the count, the bound on its body, and the catch for what nobody did."""
+"""What every request passes first: the host check, the count, the bound on its body, the catch for the unforeseen."""
 
 from __future__ import annotations
 

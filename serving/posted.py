@@ -71,7 +71,7 @@ def check(sent: Sent, data: CompanyData, now: int, where: str) -> Posted:
         if deal["account_id"] is None:
             deal["account_id"] = account["account_id"]
         elif deal["account_id"] != account["account_id"]:
-            problem("account.account_id", f"the opportunity is with {deal['account_id']!r}, not {account['account_id']!r}")
+            problem("account.account_id", f"the deal is with {deal['account_id']!r}, not {account['account_id']!r}")
     events: dict[str, list[dict[str, Any]]] = {}
     for table in EVENTS:
         rows = [dict(row.__dict__) for row in parts[table]]
@@ -166,12 +166,11 @@ def rounds(posted: Sequence[Posted]) -> list[list[int]]:
     groups: list[tuple[list[int], set[str], dict[str, dict[str, Any] | None]]] = []
     for place, item in enumerate(posted):
         account = item.deal["account_id"]
-        for places, deals, accounts in groups:
-            if item.id not in deals and accounts.get(account, item.account) == item.account:
-                break
-        else:
-            places, deals, accounts = [], set(), {}
-            groups.append((places, deals, accounts))
+        fitting = [group for group in groups
+                   if item.id not in group[1] and group[2].get(account, item.account) == item.account]  # fmt: skip
+        if not fitting:
+            groups.append(([], set(), {}))
+        places, deals, accounts = fitting[0] if fitting else groups[-1]
         places.append(place)
         deals.add(item.id)
         accounts[account] = item.account
@@ -217,13 +216,14 @@ def _columns(table: str, rows: Sequence[dict[str, Any] | None], data: CompanyDat
 
 def pairs_of(history: History, posted: Sequence[Posted], data: CompanyData) -> tuple[Snapshots, list[int]]:
     """Pairs of the deals that are to be scored, ordered by deal, and the place of each in `posted`."""
-    code = {item.id: place for place, item in enumerate(posted) if item.note is None}
-    order = [code[deal] for deal in history.deal_ids if deal in code]
-    deals = np.array([place for place, deal in enumerate(history.deal_ids) if deal in code], dtype=np.int64)
+    place_of = {item.id: place for place, item in enumerate(posted) if item.note is None}
+    deals = np.array([code for code, deal in enumerate(history.deal_ids) if deal in place_of], dtype=np.int64)
+    order = [place_of[history.deal_ids[code]] for code in deals]
     times = np.array([posted[place].as_of for place in order], dtype=np.int64)
     if not data.dated:
-        times = np.full(len(order), UNDATED, dtype=np.int64)
-    elif data.crm.process.snapshots == "entry":
-        times = history.created[deals]
-    return Snapshots(deals, times), order
+        return Snapshots(deals, np.full(len(order), UNDATED, dtype=np.int64)), order
+    still = history.is_open(deals, times)  # its stage changes may tell of a closing that was undone later
+    deals, times = deals[still], times[still]
+    order = [place for place, is_open in zip(order, still, strict=True) if is_open]
+    return Snapshots(deals, history.created[deals] if data.crm.process.snapshots == "entry" else times), order
 

@@ -17,7 +17,8 @@ _WORDS = {
 
 def details_of(errors: Sequence[Any]) -> list[Detail]:
     """The first problems, each with its path; never empty, and never with the value itself, which may be large."""
-    return [Detail(where=".".join(map(str, error["loc"])) or "body", message=_message(error)) for error in errors[:MOST]]
+    return [Detail(where=".".join(map(str, error["loc"])) or "body", message=_message(error))
+            for error in errors[:MOST]]  # fmt: skip
 
 
 def _message(error: Any) -> str:

@@ -1,4 +1,4 @@
-"""What may be asked of the API. The parts of a deal that is sent derive from `crm.schema`, so that they cannot drift."""
+"""What may be asked of the API. What may be sent derives from `crm.schema`, so that the two cannot drift apart."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from crm.schema import ACTIVITY_TYPES, DIRECTIONS, OUTCOMES, TABLES, Column, Kin
 from crm.tables import micros
 from models.win import Band
 
-_MOMENT = re.compile(r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:?\d{2})?)?\Z", re.ASCII)
-_WANTED = "a date such as 2025-07-01 or an instant such as 2025-07-01T12:00:00+00:00 is wanted (in an address, + is %2B)"
+_ISO = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:?\d{2})?)?"
+_MOMENT = re.compile(_ISO + r"\Z", re.ASCII)
+_WANTED = "a date such as 2025-07-01 or an instant such as 2025-07-01T12:00:00Z is wanted"
 
 
 def _micros(text: Any) -> int:
@@ -36,7 +37,7 @@ def _scalar(value: Any) -> str | bool | int | float:
 Moment = Annotated[
     int,
     BeforeValidator(_micros),
-    WithJsonSchema({"type": "string", "pattern": _MOMENT.pattern.replace(r"\Z", "$"), "examples": ["2025-07-01T12:00:00+00:00"]}),
+    WithJsonSchema({"type": "string", "pattern": f"{_ISO}$", "examples": ["2025-07-01T12:00:00+00:00"]}),
 ]
 """A date (its 00:00 UTC) or an instant in ISO 8601; read as microseconds since 1970."""
 Scalar = Annotated[Any, AfterValidator(_scalar), WithJsonSchema({"type": ["string", "number", "boolean"]})]
@@ -74,7 +75,8 @@ class Row(Sent):
 
 def _field(table: type[Table], name: str, column: Column, required: bool) -> Any:
     kind = _WORDS.get((table.table, name), _TYPES[column.kind])
-    unit = {Kind.MONEY: "currency units", Kind.TIME: "ISO 8601; without an offset it is UTC"}.get(column.kind, column.unit)
+    units = {Kind.MONEY: "currency units", Kind.TIME: "ISO 8601; without an offset it is UTC"}
+    unit = units.get(column.kind, column.unit)
     meaning = f"{column.meaning} [{unit}]" if unit else column.meaning
     if required:
         return kind, Field(description=meaning, min_length=1 if kind is str else None)
@@ -125,8 +127,11 @@ _parts: dict[str, Any] = {
     **{name: (_list_of(ROWS[name]), Field(default=[], description=TABLES[name].__doc__)) for name in EVENTS},
     "as_of": (
         Moment | None,
-        Field(default=None, description="The moment: an instant, or a date for its 00:00 UTC. Now by default. Events at "
-                                        "or after it are not looked at."),  # fmt: skip
+        Field(
+            default=None,
+            description="The moment: an instant, or a date for its 00:00 UTC; now by default. What happened at or "
+            "after it is not looked at.",
+        ),
     ),
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
@@ -100,11 +101,13 @@ class Current:
         return current
 
     def _score(self, history: History, pairs: Snapshots, as_of: int) -> Scores:
-        assert self.model is not None and self.data is not None
+        assert self.model is not None
+        assert self.data is not None
         return score_pairs(history, self.model.win, pairs, as_of if self.data.dated else None, self.features)
 
     def _answer(self, scores: Scores, row: int, as_of: int | None, most: int | None) -> ScoreAnswer:
-        assert self.model is not None and self.data is not None
+        assert self.model is not None
+        assert self.data is not None
         win = self.model.win
         in_sample = scores.in_sample if as_of is None else self.data.dated and win.dated and as_of < win.trained_before
         return ScoreAnswer(
@@ -185,7 +188,8 @@ class Current:
         if data is None or code is None:
             known = "the store holds no opportunities yet" if data is None else "the store holds no such deal"
             raise UnknownDealError(f"{deal_id[:100]!r}: {known}")
-        history, status = data.history, data.status(code, when)
+        history = data.history
+        status, ended_at = data.status(code, when)
         pair = data.pair(code, when)
         score, note, rate, rates = None, None, None, None
         if status == "not_entered":
@@ -197,8 +201,9 @@ class Current:
         else:
             found = data.stage_rates(when)
             note, rates, rate = NO_MODEL, found.rates, float(found.of(data.stages(pair))[0])
-        ended = {1.0: "won", 0.0: "lost"}.get(float(history.won[code]))
-        closed = data.when(int(history.closed[code])) if status in ("won", "lost") else None
+        outcomes: dict[float, Literal["won", "lost"]] = {1.0: "won", 0.0: "lost"}
+        ended = outcomes.get(float(history.won[code]))
+        closed = None if ended_at is None else data.when(ended_at)
         return DealAnswer(
             as_of=data.when(when), deal=data.states(np.array([code], dtype=np.int64), when)[0],
             status=status, closed_at=closed, outcome=ended, score=score, note=note, stage_rate=rate,
@@ -246,12 +251,16 @@ class Current:
             return answers
         history = History(tables_of(group, data), company=data.history.company)
         pairs, order = pairs_of(history, group, data)
+        for place in {place for place, item in enumerate(group) if item.note is None}.difference(order):
+            answers[place] = answers[place].model_copy(update={"note": "the deal was closed before as_of, for a while"})
+        if not order:
+            return answers
         if self.model is None:
             return self._rates_of_posted(answers, group, data, history, pairs, order)
         scores = self._score(history, pairs, 0)
         for row, place in enumerate(order):
             score = self._answer(scores, row, group[place].as_of, None)
-            answers[place] = PostedScore(opportunity_id=group[place].id, as_of=data.when(group[place].as_of), score=score)
+            answers[place] = answers[place].model_copy(update={"score": score})
         return answers
 
     @staticmethod

@@ -50,7 +50,8 @@ def listen(host: str, port: int) -> socket.socket:
     """
     address = loopback_address(host)
     # The protocol is named, because asyncio switches off the delay of small packets only where it sees that it is TCP.
-    listener = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((address, port))

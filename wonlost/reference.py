@@ -1,4 +1,4 @@
-"""`docs/data.md` and `docs/features.md`, written from the code that they describe: `python -m wonlost.reference`."""
+"""`docs/data.md`, `docs/features.md` and `docs/api.md`, written from the code that they describe: `python -m wonlost.reference`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from pathlib import Path
 
 from crm.schema import TABLES
 from features.registry import declared
+from models.registry import Registry
+from serving.app import create_app
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 NOTICE = "<!-- Written by `python -m wonlost.reference` from the code; edit that instead. -->\n"
@@ -52,7 +54,29 @@ def features_page() -> str:
     return "\n".join(lines) + "\n"
 
 
-PAGES = {"data.md": data_page, "features.md": features_page}
+def api_page() -> str:
+    """The routes of the API, from its OpenAPI document."""
+    app = create_app("sqlite://", Registry("sqlite://", Path()))
+    lines = [
+        "# The API", NOTICE,
+        "`wonlost serve` listens on loopback only, until sign-in exists. `GET /openapi.json` describes every field, with "
+        "examples. Every error has one shape: `{\"error\": {\"code\", \"message\", \"details\"}}`.", "",
+    ]  # fmt: skip
+    for path, methods in app.openapi()["paths"].items():
+        for method, route in methods.items():
+            lines += [f"## {method.upper()} {path}", route.get("description", route["summary"]), ""]
+            if route.get("parameters"):
+                lines += ["| parameter | meaning |", "|---|---|"]
+                for parameter in route["parameters"]:
+                    described = parameter.get("description") or parameter["schema"].get("description", "")
+                    lines.append(f"| `{parameter['name']}` | {described} |")
+                lines.append("")
+            answers = (f"{status} {' '.join(told['description'].split())}" for status, told in route["responses"].items())
+            lines += [f"- {answer}" for answer in answers] + [""]
+    return "\n".join(lines)
+
+
+PAGES = {"data.md": data_page, "features.md": features_page, "api.md": api_page}
 
 if __name__ == "__main__":
     for name, page in PAGES.items():

@@ -26,7 +26,8 @@ def test_every_calibration_is_monotone_bounded_and_survives_saving(kind: type) -
     grid = np.linspace(-30, 30, 2001)
     p = form(grid)
     assert np.all(np.diff(p) >= 0)
-    assert p.min() > 0 and p.max() < 1
+    assert p.min() > 0
+    assert p.max() < 1
     assert np.array_equal(kind.of(form.numbers())(grid), p)
 
 

@@ -124,8 +124,15 @@ def test_stage_age_cells_are_rates_drawn_to_their_stage() -> None:
 
 def test_encoding_drops_what_never_varies_and_rare_levels() -> None:
     matrix = FeatureMatrix(
-        {"same": np.ones(100), "varies": np.arange(100.0), "gap": np.where(np.arange(100) < 50, np.nan, 1.0),
-         "kind": Coded.of(["x"] * 50 + ["y"] * 45 + ["rare"] * 5), "all_missing": np.full(100, np.nan)}, 100)  # fmt: skip
+        {
+            "same": np.ones(100),
+            "varies": np.arange(100.0),
+            "gap": np.where(np.arange(100) < 50, np.nan, 1.0),
+            "kind": Coded.of(["x"] * 50 + ["y"] * 45 + ["rare"] * 5),
+            "all_missing": np.full(100, np.nan),
+        },
+        100,
+    )
     encoding = Encoding.learn(matrix)
     assert encoding.numbers == ("varies", "gap")
     assert encoding.categories == {"kind": ("x", "y")}

@@ -107,6 +107,7 @@ Make = Callable[..., Any]
 def served(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     """A server of version 1, for tests that change nothing."""
     registry = world.registry(tmp_path_factory.mktemp("registry"), 1)
-    app = create_app(world.store_url, registry, refresh_seconds=0.1, max_deals=5, max_body_bytes=200_000, now=lambda: NOW)
+    app = create_app(world.store_url, registry, refresh_seconds=0.1, max_deals=5, max_body_bytes=200_000,
+                     now=lambda: NOW)  # fmt: skip
     with running(app) as client:
         yield client

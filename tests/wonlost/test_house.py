@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from crm.mapping import parse_mapping
 from wonlost.reference import DOCS, PAGES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,3 +49,16 @@ def test_only_settings_reads_the_environment() -> None:
         if re.search(r"os\.environ\b(?!\.setdefault)|os\.getenv|getenv\(", path.read_text())
     ]
     assert readers == []
+
+
+def test_the_documented_mapping_is_a_mapping() -> None:
+    text = (DOCS / "mappings.md").read_text()
+    example = re.search(r"```toml\n(.*?)```", text, re.DOTALL)
+    assert example is not None
+    assert parse_mapping(example[1], "docs/mappings.md").name == "ours"
+
+
+def test_links_in_the_documents_lead_somewhere() -> None:
+    for page in (ROOT / "README.md", *DOCS.glob("*.md")):
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"

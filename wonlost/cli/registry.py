@@ -71,7 +71,7 @@ def serve(
     )  # fmt: skip
 
     def listening(address: str) -> None:
-        out.print(f"serving on {address} (docs at {address}/docs)", markup=False)
+        out.print(f"serving on {address} (try {address}/v1/deals; described by {address}/openapi.json)", markup=False)
 
     try:
         try:

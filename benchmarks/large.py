@@ -1,0 +1,108 @@
+"""Large simulated CRMs: where the time of `train` goes, and how fast open deals are scored with their reasons."""
+
+from __future__ import annotations
+
+import cProfile
+import dataclasses
+import io
+import pstats
+import re
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.commands import Workplace
+from benchmarks.results import ROOT, markdown
+
+DEALS = 100_000
+
+
+def _simulated(place: Workplace, deals: int) -> None:
+    place.run("simulate", "--deals", str(deals), "--seed", "1", "--out", place.folder / "export")
+    place.run("import", place.folder / "export")
+
+
+def train() -> str:
+    """`wonlost train` on 100,000 simulated deals: the model fits against everything else, the process start included."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = Workplace(Path(folder))
+        _simulated(place, DEALS)
+        done = place.run("train")
+    parts = {name: float(value) for name, value in re.findall(r"([a-z ]+) ([\d.]+)(?:,|$)", _line(done.text, "seconds:"))}
+    fits = parts["fits at origins"] + parts["refit"]
+    rows: list[list[object]] = [[name, f"{value:.1f}", f"{value / done.seconds:.0%}"] for name, value in parts.items()]
+    rest = done.seconds - fits
+    rows += [["start of the process and all else", f"{done.seconds - sum(parts.values()):.1f}", ""],
+             ["**whole command**", f"{done.seconds:.1f}", ""]]  # fmt: skip
+    told = f"Fits {fits:.0f} s, everything else {rest:.0f} s: {rest / fits:.2f} of the fits."
+    return f"{_line(done.text, 'promoted:')}\n\n{told}\n\n{markdown(['part', 'seconds', 'share'], rows)}"
+
+
+def score() -> str:
+    """`score_open` of 100,000 open deals with reasons, written to a file, in a process of its own."""
+    done = subprocess.run([sys.executable, "-m", "benchmarks.large"], cwd=ROOT, capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def _line(text: str, start: str) -> str:
+    return next(line for line in text.splitlines() if line.startswith(start))
+
+
+def _score_here() -> None:
+    from crm.store import Store
+    from crm.tables import NAT, Coded
+    from features.history import History
+    from features.matrix import default_as_of
+    from models.scoring import score_open
+    from training.run import train as run_training
+    from wonlost.scores_file import write_scores
+
+    with tempfile.TemporaryDirectory() as folder:
+        place = Workplace(Path(folder))
+        _simulated(place, DEALS)
+        with Store.open(f"sqlite:///{folder}/wonlost.db") as store:
+            crm = store.load()
+        few = Workplace(Path(folder) / "few")
+        few.folder.mkdir()
+        _simulated(few, 4_000)
+        with Store.open(f"sqlite:///{few.folder}/wonlost.db") as store:
+            model = run_training(store.load(), threads=2).model
+        deals = dict(crm.tables["opportunities"])
+        deals["outcome"] = Coded(np.full(DEALS, -1, dtype=np.int32), ())
+        deals["closed_at"] = np.full(DEALS, NAT, dtype=np.int64)
+        all_open = dataclasses.replace(crm, tables={**crm.tables, "opportunities": deals})
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        profile = cProfile.Profile()
+        start, cpu = time.perf_counter(), time.process_time()
+        profile.enable()
+        history = History(all_open)
+        n, _ = write_scores(score_open(history, model, default_as_of(all_open)), 1, Path(folder) / "s.parquet", 5)
+        profile.disable()
+        seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(f"{n:,} open deals ({model.recipe}), histories sorted, features, probabilities, SHAP values, three reasons in "
+          f"words each, written to Parquet: {seconds:.0f} s ({cpu:.0f} s of CPU, under a profiler), {n / seconds:,.0f} deals per "
+          f"second. Peak memory {peak / 1e6:.2f} GB, of which {before / 1e6:.2f} GB before scoring (the loaded store).\n")  # fmt: skip
+    print(_where(profile))
+
+
+def _where(profile: cProfile.Profile) -> str:
+    """Seconds by part, from cumulative times of the functions that are the parts."""
+    parts = {"build_matrix": "features", "contributions": "SHAP values", "predict": "probabilities",
+             "score_frame": "reasons in words and table", "write_table": "writing"}  # fmt: skip
+    stats = pstats.Stats(profile, stream=io.StringIO()).stats  # type: ignore[attr-defined]
+    rows: list[list[object]] = []
+    for name, label in parts.items():
+        seconds = max((entry[3] for (file, _, function), entry in stats.items()
+                       if function == name and ("/models/" in file or "/features/" in file or "parquet" in file)), default=0.0)  # fmt: skip
+        rows.append([label, f"`{name}`", f"{seconds:.1f}"])
+    return markdown(["part", "function", "seconds"], rows)
+
+
+if __name__ == "__main__":
+    _score_here()
