@@ -6,12 +6,15 @@ two contacts and two product lines. There is no truth in it to be learnt; for th
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
-from crm.schema import TABLES, Kind, Known
-from crm.tables import DAY, NAT, Attribute, Coded, Columns, CrmData, FloatArray, IntArray, Process, micros
+from crm.schema import TABLES, Known
+from crm.tables import DAY, NAT, Attribute, Coded, Columns, CrmData, IntArray, Process, micros
 
 STAGES = ("Qualify", "Discover", "Propose", "Negotiate", "Contract")
+Moments = Callable[[IntArray], IntArray]
 START, UNTIL = micros("2022-01-03"), micros("2025-01-06")
 
 _CREATED = {
@@ -113,7 +116,9 @@ def pairs_of(crm: CrmData, per_deal: int, seed: int = 1) -> tuple[IntArray, IntA
     return np.repeat(np.arange(len(born), dtype=np.int64), per_deal), moments.reshape(-1)
 
 
-def _stage_changes(rng: np.random.Generator, ids: tuple[str, ...], deal: IntArray, born: IntArray, moments) -> Columns:  # type: ignore[no-untyped-def]
+def _stage_changes(
+    rng: np.random.Generator, ids: tuple[str, ...], deal: IntArray, born: IntArray, moments: Moments
+) -> Columns:
     """The entry into the first stage, then moves mostly forward, now and then back."""
     moves = np.concatenate([np.arange(len(born)), deal])
     times = np.concatenate([born, moments(deal)])
@@ -129,8 +134,8 @@ def _stage_changes(rng: np.random.Generator, ids: tuple[str, ...], deal: IntArra
     }, "changed_at")  # fmt: skip
 
 
-def _field_changes(  # type: ignore[no-untyped-def]
-    rng: np.random.Generator, ids: tuple[str, ...], deal: IntArray, born: IntArray, n_owners: int, moments
+def _field_changes(
+    rng: np.random.Generator, ids: tuple[str, ...], deal: IntArray, born: IntArray, n_owners: int, moments: Moments
 ) -> tuple[Columns, Columns]:
     """Changes of four fields, each old value the new one before it, and the deals' columns as they end up."""
     amounts = np.arange(500, 20_500) * 50.0
@@ -215,12 +220,3 @@ def _attributes(tables: dict[str, Columns]) -> tuple[Attribute, ...]:
                 known = Known.HISTORY
             found.append(Attribute(table, name, described.kind, known, False, name))
     return tuple(found)
-
-
-def floats(values: FloatArray | IntArray | Coded) -> FloatArray:
-    """A number column as float64."""
-    assert not isinstance(values, Coded)
-    return values.astype(np.float64)
-
-
-KINDS_OF_TEXT = (Kind.ID, Kind.TEXT, Kind.CATEGORY)

@@ -1,4 +1,4 @@
-"""Forty features of the registry, written with pandas as a good data scientist would: the reference of the benchmark.
+"""Almost fifty features of the registry in pandas, as a good data scientist writes them: the reference.
 
 For each table of events: sort by time once, count and sum within the deal (`cumcount`, `cumsum`), and look the state up
 with `merge_asof`, strictly before as_of. Windows are differences of two such lookups. No Python loops over rows.
@@ -20,7 +20,7 @@ LEAST_CLOSINGS = 20
 
 @dataclass(frozen=True)
 class Frames:
-    """The tables as a data scientist holds them: categories for text, microseconds for times, a number for each deal."""
+    """The tables as a data scientist holds them: text as categories, times in microseconds, deals by number."""
 
     deals: pd.DataFrame
     accounts: pd.DataFrame
@@ -41,7 +41,7 @@ def frames(crm: CrmData) -> Frames:
                 assert isinstance(values, Coded)
                 data["deal"] = values.codes.astype(np.int64)
             elif isinstance(values, Coded):
-                data[name] = pd.Categorical.from_codes(values.codes, categories=list(values.levels))
+                data[name] = pd.Categorical.from_codes(values.codes, categories=pd.Index(list(values.levels)))
             else:
                 data[name] = values
         return pd.DataFrame(data)
@@ -87,7 +87,8 @@ def _distinct(events: pd.DataFrame, column: str, by: str = "deal") -> pd.Series:
 
 
 def _days(pairs: pd.DataFrame, time: pd.Series) -> np.ndarray:
-    return (pairs["as_of"].to_numpy() - time.to_numpy()) / DAY
+    days: np.ndarray = (pairs["as_of"].to_numpy() - time.to_numpy()) / DAY
+    return days
 
 
 def _as_of_field(pairs: pd.DataFrame, tables: Frames, name: str) -> pd.Series:
@@ -101,7 +102,8 @@ def _as_of_field(pairs: pd.DataFrame, tables: Frames, name: str) -> pd.Series:
 
 
 def _numbers(values: pd.Series) -> np.ndarray:
-    return np.append(pd.to_numeric(values.cat.categories, errors="coerce"), np.nan)[values.cat.codes]
+    numbers = pd.to_numeric(values.cat.categories.to_series(), errors="coerce")
+    return np.append(numbers.to_numpy(), np.nan)[values.cat.codes]
 
 
 def _times(values: pd.Series) -> np.ndarray:

@@ -13,15 +13,18 @@ change its last bits for one key when the future of another is cut off.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
-from crm.tables import DAY, NAT, Coded, CodeArray, FloatArray, IntArray, Values
+from crm.tables import DAY, NAT, CodeArray, Coded, FloatArray, IntArray, Values
 from features.ordering import Links, Ties, first_places, in_order
 
+_AT_ONCE = 1 << 14
+"""Pairs that are searched for together: few enough that their numbers stay in the processor's cache."""
 BoolArray = NDArray[np.bool_]
+Column = Values | BoolArray | Callable[["Events"], BoolArray]
 _FEW = 4
 """Up to so many pairs are searched for one by one: the deal of a request."""
 
@@ -36,7 +39,8 @@ class Events:
         n_keys: Number of keys; every code is below it.
         ties: Gives the arrays that order events of the same key and time, the most significant first; called only if
             there are any. Whatever is left tied must be equal in every column, or the order of input rows would show.
-        columns: Values of the events, each of shape (n_events,).
+        columns: Values of the events, each of shape (n_events,); a flag may come as a function
+            that tells it from the other columns in sorted order.
     """
 
     def __init__(
@@ -47,20 +51,19 @@ class Events:
         *,
         ties: Ties | None = None,
         links: Links | None = None,
-        columns: Mapping[str, Values | BoolArray] | None = None,
+        columns: Mapping[str, Column] | None = None,
     ) -> None:
         keep = (key >= 0) & (time != NAT)
-        rows = in_order(key, time, np.flatnonzero(keep), ties, links)
         self.n_keys = n_keys
-        self.key: IntArray = key[rows].astype(np.int64)
-        self.time: IntArray = time[rows]
-        self._rows = rows
+        self.key: CodeArray
+        self.time: IntArray
+        self._rows, self.key, self.time = in_order(key, time, np.flatnonzero(keep), ties, links)
         self._given = dict(columns or {})
         self._columns: dict[str, Values | BoolArray] = {}
         self.starts: IntArray = np.zeros(n_keys + 1, dtype=np.int64)
         np.cumsum(np.bincount(self.key, minlength=n_keys), out=self.starts[1:])
         self._prefix: dict[str, IntArray | CodeArray] = {}
-        self._previous: dict[str, IntArray] = {}
+        self._previous: dict[str, CodeArray] = {}
         self._firsts: dict[str, CodeArray] = {}
 
     def __len__(self) -> int:
@@ -72,8 +75,13 @@ class Events:
     def values(self, column: str) -> Values | BoolArray:
         """A column in sorted order, shape (n_events,); brought to that order when it is first asked for."""
         if column not in self._columns:
-            values = self._given[column]
-            self._columns[column] = values.take(self._rows) if isinstance(values, Coded) else values[self._rows]
+            given, rows = self._given[column], self._rows
+            ordered: Values | BoolArray
+            if isinstance(given, Coded):
+                ordered = Coded(given.codes[rows], given.levels)
+            else:
+                ordered = given(self) if callable(given) else given[rows]
+            self._columns[column] = ordered
             del self._given[column]
         return self._columns[column]
 
@@ -108,17 +116,29 @@ class Events:
             spans = zip(self.starts[key].tolist(), self.starts[key + 1].tolist(), when.tolist(), strict=True)
             places = [start + self.time[start:stop].searchsorted(moment) for start, stop, moment in spans]
             return np.array(places, dtype=np.int64)
+        found = np.empty(len(key), dtype=np.int64)
+        for start in range(0, len(key), _AT_ONCE):
+            part = slice(start, start + _AT_ONCE)
+            found[part] = self._before(key[part], when[part])
+        return found
+
+    def _before(self, key: IntArray, when: IntArray) -> IntArray:
+        """A binary search of all pairs at once: each step halves the span of events that is left to every pair."""
         place = self.starts[key]
         size = self.starts[key + 1] - place
         longest = int(size.max(initial=0))
         if not longest:
             return place
-        # A binary search of all pairs at once: each step halves the span of events that is left to every pair.
+        half, probe, time = np.empty_like(place), np.empty_like(place), np.empty_like(place)
         for _ in range((longest - 1).bit_length()):
-            half = size >> 1
-            place += half * (self.time[place + half - 1] < when)  # of a span of one or none, half is 0: it stays
+            np.right_shift(size, 1, out=half)
+            np.add(place, half, out=probe)
+            probe -= 1
+            self.time.take(probe, out=time, mode="clip")
             size -= half
-        place += (size > 0) & (self.time[np.minimum(place, len(self) - 1)] < when)
+            half *= time < when  # of a span of one or none, half is 0: it stays
+            place += half
+        place += (size > 0) & (self.time.take(place, mode="clip") < when)
         return place
 
     def prefix(self, column: str) -> IntArray | CodeArray:
@@ -127,17 +147,19 @@ class Events:
             values = self.values(column)
             assert not isinstance(values, Coded), column
             if values.dtype == np.float64:
-                values = np.where(np.isnan(values), 0.0, values).astype(np.int64)
-            sums = np.zeros(len(values) + 1, dtype=np.int32 if values.dtype == np.bool_ else np.int64)
+                values = np.nan_to_num(values, nan=0.0).astype(np.int64)
+            flag = values.dtype == np.bool_
+            sums: IntArray | CodeArray
+            sums = np.zeros(len(values) + 1, np.int32) if flag else np.zeros(len(values) + 1, np.int64)
             np.cumsum(values, dtype=sums.dtype, out=sums[1:])
             self._prefix[column] = sums
         return self._prefix[column]
 
-    def previous(self, where: str) -> IntArray:
+    def previous(self, where: str) -> CodeArray:
         """Index of the last event at or before i whose flag is set, -1 where there is none, shape (n_events,)."""
         if where not in self._previous:
             flags = np.asarray(self.values(where), dtype=bool)
-            index = np.where(flags, np.arange(len(flags)), -1)
+            index = np.where(flags, np.arange(len(flags), dtype=np.int32), np.int32(-1))
             self._previous[where] = np.maximum.accumulate(index) if len(index) else index
         return self._previous[where]
 
@@ -145,7 +167,7 @@ class Events:
         """Number of first sights of a value within its key, over the first i events, shape (n_events + 1,)."""
         if column not in self._firsts:
             codes = self.codes(column).astype(np.int64)
-            index = first_places(self.key * (len(self.levels(column)) + 1) + codes + 1)
+            index = first_places(self.key.astype(np.int64) * (len(self.levels(column)) + 1) + codes + 1)
             new = np.zeros(len(codes) + 1, dtype=np.int32)
             new[index[codes[index] >= 0] + 1] = 1
             self._firsts[column] = np.cumsum(new, dtype=np.int32)
@@ -173,6 +195,7 @@ class Seen:
             self._start = events.starts[self._key]
             self._stop = self._shut(events.before(self._key, as_of))
         self._windows: dict[float, IntArray] = {}
+        self._last: dict[str | None, IntArray] = {}
 
     def _shut(self, position: IntArray) -> IntArray:
         return position if self._all_present else np.where(self._absent, self._start, position)
@@ -215,10 +238,12 @@ class Seen:
 
     def _last_index(self, where: str | None) -> IntArray:
         """Index of the last event seen (with its flag set), -1 where there is none."""
-        index = self._stop - 1
-        if where is not None and len(self.events):
-            index = self.events.previous(where)[index]  # index -1 wraps around, and is masked by the next line
-        return np.where((self._stop > self._start) & (index >= self._start), index, -1)
+        if where not in self._last:
+            index: IntArray | CodeArray = self._stop - 1
+            if where is not None and len(self.events):
+                index = self.events.previous(where)[index]  # index -1 wraps around, and is masked by the next line
+            self._last[where] = np.where((self._stop > self._start) & (index >= self._start), index, -1)
+        return self._last[where]
 
     def last(self, column: str, *, where: str | None = None) -> FloatArray:
         """The last value of a number column; NaN where there is none."""

@@ -81,8 +81,8 @@ class Company:
         keys, times, deltas = [field.codes(deals, born)], [born], [np.ones(len(deals), dtype=np.int64)]
         if field.changes is not None:
             changes = field.changes
-            new, deal = changes.codes("new").astype(np.int64), changes.key
-            before = np.concatenate([[-1], new[:-1]])
+            new, deal = changes.codes("new"), changes.key.astype(np.int64)
+            before = np.concatenate([[-1], new[:-1]]).astype(np.int32)
             first = np.concatenate([[True], deal[1:] != deal[:-1]]) if len(deal) else np.zeros(0, dtype=bool)
             before[: len(deal)][first] = field.codes(deal[first], history.created[deal[first]])
             alive = history.is_open(deal, changes.time + 1)  # open once all of this instant has happened
@@ -91,7 +91,7 @@ class Company:
                 times.append(changes.time[alive])
                 deltas.append(np.full(int(alive.sum()), sign, dtype=np.int64))
         gone, lapses = died != NEVER, history.lapses
-        keys += [field.codes(deals[gone], died[gone]), field.codes(lapses.key, lapses.time)]
+        keys += [field.codes(deals[gone], died[gone]), field.codes(lapses.key.astype(np.int64), lapses.time)]
         times += [died[gone], lapses.time]
         deltas += [np.full(int(gone.sum()), -1, dtype=np.int64), -np.asarray(lapses.values("delta"), dtype=np.int64)]
         return Events(np.concatenate(keys), np.concatenate(times), len(field.levels),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from crm.schema import Kind
-from crm.tables import NAT, Coded, CodeArray, FloatArray, IntArray, micros
+from crm.tables import NAT, CodeArray, Coded, FloatArray, IntArray, micros
 from features.asof import Events, Seen
 
 
@@ -127,6 +127,8 @@ def _number(kind: Kind, text: str) -> float:
         return float("nan")
 
 
-def as_float_times(times: IntArray) -> FloatArray:
-    """Times as float64 microseconds, NaN where missing."""
-    return np.where(times == NAT, np.nan, times.astype(np.float64))
+def as_floats(values: FloatArray | IntArray) -> FloatArray:
+    """Numbers as float64; times as float64 microseconds, NaN where missing."""
+    if values.dtype == np.int64:
+        return np.where(values == NAT, np.nan, values.astype(np.float64))
+    return values.astype(np.float64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from itertools import repeat
 from typing import TYPE_CHECKING
@@ -10,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crm.schema import ACTIVITY_TYPES, TABLES, Kind, Known
-from crm.tables import NAT, Attribute, Coded, CodeArray, Columns, CrmData, FloatArray, IntArray, Values, n_rows
-from features.asof import Events, Seen
-from features.fields import Field, as_float_times, compact, linked, parse, ranks, recode, union
+from crm.tables import NAT, Attribute, CodeArray, Coded, Columns, CrmData, FloatArray, IntArray, Values, n_rows
+from features.asof import Column, Events, Seen
+from features.fields import Field, as_floats, compact, linked, parse, ranks, recode, union
 from features.ordering import first_places
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class History:
         names = ids.strings()
         order = np.argsort(names, kind="stable").astype(np.int64)
         self.deal_ids: tuple[str, ...] = tuple(names[order])
-        self._code = {name: code for code, name in enumerate(self.deal_ids)}
+        self._code = dict(zip(self.deal_ids, range(len(order)), strict=True))
         self.n_deals = len(order)
         in_order = bool(np.all(order[1:] > order[:-1]))
         self._deals: Columns = dict(deals) if in_order else {name: _take(deals[name], order) for name in deals}
@@ -60,15 +61,17 @@ class History:
 
     @cached_property
     def sources(self) -> frozenset[str]:
-        """What features may be made of: names of tables at hand, `table.column` of columns known before the close,
-        and `dates` where the export has them."""
+        """What features may be made of: tables, columns known before the close, and dates.
+
+        Names of tables at hand, `table.column`, and `dates` where the export has them.
+        """
         if self._company is not None:
             return self._company.sources
         names = {name for name, columns in self.crm.tables.items() if n_rows(columns)}
         for attribute in self.crm.attributes:
-            if attribute.known is Known.EVENT and attribute.table in names:
-                names.add(f"{attribute.table}.{attribute.name}")
-            elif attribute.known is Known.CREATED or (attribute.known is Known.HISTORY and self._tracked(attribute)):
+            known = attribute.known
+            event = known is Known.EVENT and attribute.table in names
+            if event or known is Known.CREATED or (known is Known.HISTORY and self._tracked(attribute)):
                 names.add(f"{attribute.table}.{attribute.name}")
         if self.crm.process.time_basis == "dates":
             names.add("dates")
@@ -100,7 +103,7 @@ class History:
             as_of: Microseconds, shape (n_pairs,).
         """
         born = self.created[deal]
-        alive = (born != NAT) & (born < as_of) & (self.closed[deal] >= as_of)
+        alive: NDArray[np.bool_] = (born != NAT) & (born < as_of) & (self.closed[deal] >= as_of)
         if len(self.lapses):
             alive &= Seen(self.lapses, deal, as_of).total("delta") == 0
         return alive
@@ -109,8 +112,8 @@ class History:
     def lapses(self) -> Events:
         """Closings that were undone by a reopening, and the reopenings: the deal's columns of today tell neither.
 
-        Columns: `delta` (+1 closed, -1 reopened), `won` (the closing stage was one of won deals). Told by moves into and
-        out of closing stages; an undone closing without such moves is not known.
+        Columns: `delta` (+1 closed, -1 reopened), `won` (the closing stage was one of won deals). Told by moves into
+        and out of closing stages; an undone closing without such moves is not known.
         """
         rows = self._table("stage_changes")
         closing = {*self.crm.process.won_stages, *self.crm.process.lost_stages}
@@ -188,7 +191,7 @@ class History:
             numbers: FloatArray = np.full(self.n_deals, np.nan)
         else:
             assert not isinstance(values, Coded)
-            numbers = as_float_times(values) if values.dtype == np.int64 else values.astype(np.float64)
+            numbers = as_floats(values)
         if rows is None:
             return Field(kind, numbers, ())
         if name == "amount":
@@ -202,14 +205,15 @@ class History:
         accounts = self.crm.tables.get("accounts", {})
         values = accounts.get(name)
         if values is None or not len(values):  # a deal sent to the API may come without its account
-            return Field(kind, np.full(self.n_deals, -1 if text else np.nan, np.int32 if text else np.float64), ())
+            none = np.full(self.n_deals, -1, dtype=np.int32) if text else np.full(self.n_deals, np.nan)
+            return Field(kind, none, ())
         ids = _text(accounts["account_id"])
         row_of = np.full(len(ids.levels) + 1, -1, dtype=np.int64)
         row_of[ids.codes] = np.arange(len(ids))
         row = row_of[recode(self._text("account_id"), ids.levels)]
         if isinstance(values, Coded):
             return Field(kind, np.where(row >= 0, values.codes[row], -1).astype(np.int32), values.levels)
-        numbers = as_float_times(values) if values.dtype == np.int64 else values.astype(np.float64)
+        numbers = as_floats(values)
         return Field(kind, np.where(row >= 0, numbers[row], np.nan), ())
 
     def _kind(self, table: str, name: str) -> Kind:
@@ -248,7 +252,7 @@ class History:
         return filled
 
     def _events(
-        self, table: str, columns: dict[str, Values | NDArray[np.bool_]], rows: Columns,
+        self, table: str, columns: Mapping[str, Column], rows: Columns,
         links: tuple[Coded, Coded] | None = None,
     ) -> Events:  # fmt: skip
         """Events of a table by deal; ties are broken by everything that its rows say.
@@ -278,8 +282,10 @@ class History:
 
     @cached_property
     def stage_changes(self) -> Events:
-        """Moves between open stages. Moves into a closing stage are left out: whether a deal closed is told by its
-        closing time, and a stage that says so may be entered some days before it.
+        """Moves between open stages.
+
+        Moves into a closing stage are left out: whether a deal closed is told by its closing time, and a stage that
+        says so may be entered some days before it.
 
         Columns: `stage` (entered), `backward` (to an earlier stage of the declared order; without one, to a stage that
         the deal had been in before), `skipped` (passed over at least one stage), `reopened` (left a closing stage).
@@ -313,11 +319,11 @@ class History:
         """Emails, calls, meetings, tasks and quotes, with a flag for each type and direction."""
         rows = self._table("activities")
         kind, direction = _text(rows["type"]), _text(rows["direction"])
-        columns: dict[str, Values | NDArray[np.bool_]] = {
+        columns: dict[str, Column] = {
             "type": kind, "topic": _text(rows["topic"]), "contact": _text(rows["contact_id"]),
             "user": _text(rows["user_id"]),
-            "inbound": _among(direction, {"inbound"}), "outbound": _among(direction, {"outbound"}),
-            **{name: _among(kind, {name}) for name in ACTIVITY_TYPES},
+            "direction": direction, "inbound": _flag("direction", {"inbound"}), "outbound": _flag("direction", {"outbound"}),
+            **{name: _flag("type", {name}) for name in ACTIVITY_TYPES},
         }  # fmt: skip
         return self._events("activities", columns, rows)
 
@@ -351,7 +357,7 @@ class History:
 
     @cached_property
     def pushes(self) -> Events:
-        """Changes of the expected close date: `later` and `earlier` flags, `days` moved (whole days, later positive)."""
+        """Changes of the expected close: `later` and `earlier` flags, `days` moved (whole days, later positive)."""
         rows = self._changes_of("expected_close_at")
         old, new = parse(Kind.TIME, _text(rows["old_value"])), parse(Kind.TIME, _text(rows["new_value"]))
         moved = np.nan_to_num((new - old) / 86_400_000_000)
@@ -398,6 +404,11 @@ def _tie(values: Values) -> NDArray[np.generic]:
     return ranks(values) if isinstance(values, Coded) else values
 
 
+def _flag(column: str, names: set[str]) -> Callable[[Events], NDArray[np.bool_]]:
+    """Tells, once it is asked for, which events have one of some values."""
+    return lambda events: _among(Coded(events.codes(column), events.levels(column)), names)
+
+
 def _among(column: Coded, names: set[str]) -> NDArray[np.bool_]:
     table = np.array([*(level in names for level in column.levels), False], dtype=bool)
     return table[column.codes]
@@ -411,7 +422,7 @@ def _lookup(column: Coded, numbers: dict[str, int]) -> FloatArray:
 def _revisits(events: Events) -> NDArray[np.bool_]:
     """Whether each stage change enters a stage that its deal had been in before and had left since."""
     stage = events.codes("stage").astype(np.int64)
-    first = first_places(events.key * (len(events.levels("stage")) + 1) + stage + 1)
+    first = first_places(events.key.astype(np.int64) * (len(events.levels("stage")) + 1) + stage + 1)
     revisit = np.ones(len(stage), dtype=bool)
     revisit[first] = False
     revisit[1:] &= ~((stage[1:] == stage[:-1]) & (events.key[1:] == events.key[:-1]))

@@ -129,8 +129,8 @@ def _room(values: FloatArray | Coded, n_rows: int) -> FloatArray | Coded:
 def open_at(history: History, as_of: int) -> Snapshots:
     """Every deal open at a moment: entered before it, and not closed before it, or reopened since.
 
-    Where snapshots are taken at entry, each is seen as it was entered, as in training. Of an export without dates, every
-    open deal.
+    Where snapshots are taken at entry, each is seen as it was entered, as in training. Of an export without dates,
+    every open deal.
     """
     if history.crm.process.time_basis == "dates":
         everyone = np.arange(history.n_deals, dtype=np.int64)

@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from crm.tables import DAY, Coded, CodeArray, FloatArray, IntArray
+from crm.tables import DAY, CodeArray, Coded, FloatArray, IntArray
 from features.asof import Events, Seen
 from features.history import History
 
@@ -142,7 +142,7 @@ class Moments:
     # -- other deals -------------------------------------------------------------------------------------------------
 
     def track_record(self, source: str) -> Seen:
-        """Closings, before as_of, of all deals with the same owner, account, product, ...: `count()`, `total("won")`."""
+        """Closings before as_of of all deals with the same owner, account, product, ...: `count()`, `total("won")`."""
         if source not in self._records:
             group = self.category(source)
             self._records[source] = self._history.company.seen_closings(

@@ -1,4 +1,4 @@
-"""Custom attributes: a company's own columns of deals and accounts, declared in its mapping with when they are known."""
+"""Custom attributes: a company's own columns of deals and accounts, as its mapping says when they are known."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ def custom_attributes(history: History) -> list[Feature]:
     """A feature for each custom column that is known at entry or from its history; free text and ids make none."""
     found = []
     for attribute in history.crm.attributes:
-        usable = (attribute.kind is not Kind.TIME or "dates" in history.sources) and attribute.known in (Known.CREATED, Known.HISTORY) and attribute.kind in _UNITS
+        dated = attribute.kind is not Kind.TIME or "dates" in history.sources
+        usable = dated and attribute.known in (Known.CREATED, Known.HISTORY) and attribute.kind in _UNITS
         if attribute.custom and usable and f"{attribute.table}.{attribute.name}" in history.sources:
             found.append(_feature(attribute))
     return found
@@ -46,8 +47,9 @@ def custom_attributes(history: History) -> list[Feature]:
 
 def _feature(attribute: Attribute) -> Feature:
     source = f"{attribute.table}.{attribute.name}"
-    compute: Callable[..., FloatArray | Coded]
-    compute = {Kind.CATEGORY: _category, Kind.MONEY: _money, Kind.TIME: _days_since}.get(attribute.kind, _number)
+    special: dict[Kind, Callable[..., FloatArray | Coded]]
+    special = {Kind.CATEGORY: _category, Kind.MONEY: _money, Kind.TIME: _days_since}
+    compute = special.get(attribute.kind, _number)
     told = "as it stood" if attribute.known is Known.HISTORY else "as entered"
     label = attribute.source or attribute.name.replace("_", " ")
     if attribute.kind is Kind.TIME:

@@ -29,7 +29,7 @@ def days_to_quarter_end(at: Moments) -> FloatArray:
 
 @feature(unit="number", label="hour of the day at which the deal was entered", needs=["dates"])
 def entry_hour(at: Moments) -> FloatArray:
-    """Hour of entry in UTC, with its fraction; 0 throughout where the export has dates without times. Known at entry."""
+    """Hour of entry in UTC, with its fraction; always 0 where the export has dates without times. Known at entry."""
     return (at.created % DAY) / (DAY / 24)
 
 

@@ -115,9 +115,11 @@ def _burst(time: int, deal: str, number: int) -> list[Happening]:
     ]
 
 
-def _worlds(entries: list[SearchStrategy[Entered | None]], times: SearchStrategy[int]) -> SearchStrategy[list[Happening]]:
+def _worlds(
+    entries: list[SearchStrategy[Entered | None]], times: SearchStrategy[int]
+) -> SearchStrategy[list[Happening]]:
     deals = st.sampled_from(ACTORS)
-    bursts = st.one_of(st.just([]), st.builds(_burst, times, deals, st.integers(0, 5)))
+    bursts: SearchStrategy[list[Happening]] = st.one_of(st.just([]), st.builds(_burst, times, deals, st.integers(0, 5)))
     single = st.lists(happenings(times), max_size=10)
     return st.builds(
         lambda entered, burst, more: [*(one for one in entered if one is not None), *burst, *more],

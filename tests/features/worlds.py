@@ -14,7 +14,7 @@ from functools import cache
 from typing import Literal
 
 from crm.schema import TABLES, Kind, Known
-from crm.tables import DAY, NAT, Attribute, Columns, CrmData, Process, encode, micros, moment
+from crm.tables import DAY, Attribute, Columns, CrmData, Process, encode, micros, moment
 
 AS_OF = micros("2024-07-01")
 """A Monday, 00:00 UTC, on which every world is looked at."""
@@ -146,7 +146,8 @@ ACCOUNTS: list[dict[str, Value]] = [
         "account_id": f"A{number}", "name": f"Account {number}", "created_at": AS_OF - 900 * DAY,
         "industry": ("Retail", "Energy", None)[number % 3], "segment": ("Small", "Large")[number % 2],
         "country": ("NL", "DE", "FR")[number % 3], "account_type": "Prospect", "employees": (10.0, 250.0)[number % 2],
-        "annual_revenue": (100_000_050, None)[number % 2], "tier": ("gold", "silver")[number % 2], "shops": 3.0 * number,
+        "annual_revenue": (100_000_050, None)[number % 2], "tier": ("gold", "silver")[number % 2],
+        "shops": 3.0 * number,
     }
     for number in range(4)
 ]  # fmt: skip
@@ -189,8 +190,9 @@ class _Crm:
 
     def move(self, deal: str, time: int, stage: str) -> None:
         state = self.deals[deal]
-        row = {"opportunity_id": deal, "changed_at": time, "from_stage": state.get("stage"), "to_stage": stage}
-        self.write("stage_changes", row)
+        self.write("stage_changes", {
+            "opportunity_id": deal, "changed_at": time, "from_stage": state.get("stage"), "to_stage": stage,
+        })  # fmt: skip
         state["stage"] = stage
 
     def change(self, deal: str, time: int, name: str, value: Value) -> None:
@@ -257,8 +259,8 @@ def export(happenings: Iterable[Happening], style: Style) -> CrmData:
         tables[table] = {
             one.name: encode(one.kind, [row.get(one.name) for row in kept]) for one in told if one.table == table
         }
-    process = Process(stages=STAGES if style.declared_stages else (), won_stages=(WON_STAGE,), lost_stages=(LOST_STAGE,))
-    return CrmData(tables, told, process, imported_at=NAT)
+    stages = STAGES if style.declared_stages else ()
+    return CrmData(tables, told, Process(stages=stages, won_stages=(WON_STAGE,), lost_stages=(LOST_STAGE,)))
 
 
 @cache
