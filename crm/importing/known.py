@@ -15,6 +15,8 @@ from crm.schema import TABLES, Known
 
 _DERIVED = ("outcome", "expected_close_at", "from_stage")
 _NEVER_HISTORY = {"opportunity_id", "name", "created_at", "closed_at", "outcome", "sequence"}
+REOPENED = 0.1
+"""Share of the moves into a closing stage that may leave it again: deals that were reopened."""
 
 
 def record_attributes(
@@ -95,15 +97,27 @@ def record_process(connection: sa.Connection, mapping: Mapping, *, outcome_from_
             spelled = [stage for stage in stages if stage and folded(stage) in folds]
             values[f"{outcome}_stages"] = list(dict.fromkeys([*spelled, *declared]))
         else:
-            values[f"{outcome}_stages"] = _stages_only_of(connection, outcome)
+            values[f"{outcome}_stages"] = _closing_stages(connection, outcome, mapping.process.stages)
     connection.execute(process.delete())
     rows = [{"key": key, "value": json.dumps(value, ensure_ascii=False)} for key, value in values.items()]
     connection.execute(process.insert(), rows)
 
 
-def _stages_only_of(connection: sa.Connection, outcome: str) -> list[str]:
-    """Where a column of its own tells the outcome: the stages in which every deal has this one."""
-    deals = RECORDS["opportunities"]
+def _closing_stages(connection: sa.Connection, outcome: str, open_stages: tuple[str, ...]) -> list[str]:
+    """Where a column of its own tells the outcome: the stages in which every deal has this one and hardly any leaves.
+
+    An ordinary stage in which just now only lost deals stand is told from a closing one by the deals that moved on.
+    """
+    deals, changes = RECORDS["opportunities"], RECORDS["stage_changes"]
     same = sa.func.count().filter(deals.c.outcome == outcome) == sa.func.count()
     found = sa.select(deals.c.stage).where(deals.c.stage.is_not(None)).group_by(deals.c.stage).having(same)
-    return [str(stage) for stage in connection.scalars(found.order_by(deals.c.stage))]
+    moves = {
+        column.name: dict(connection.execute(sa.select(column, sa.func.count()).group_by(column)).tuples().all())
+        for column in (changes.c.to_stage, changes.c.from_stage)
+    }
+    return [
+        str(stage)
+        for stage in connection.scalars(found.order_by(deals.c.stage))
+        if stage not in open_stages
+        and moves["from_stage"].get(stage, 0) <= REOPENED * moves["to_stage"].get(stage, 0)
+    ]

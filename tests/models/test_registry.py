@@ -9,7 +9,7 @@ from models.bundle import MANIFEST, check_bundle, load_bundle, save_bundle
 from models.calibration import Platt
 from models.errors import BundleError, NoChampionError, RegistryUnavailableError, UnknownVersionError
 from models.explain import Described, show
-from models.registry import Registry
+from models.registry import Registry, quiet_mlflow
 from models.trees import Trees, TreeSize
 from models.win import WinModel
 from tests.models.conftest import Rows
@@ -67,9 +67,10 @@ def test_a_registry_that_cannot_be_reached_says_so(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_versions_are_promoted_and_rolled_back(model: WinModel, tmp_path: Path) -> None:
-    import mlflow
+    with quiet_mlflow():
+        import mlflow
 
-    from training.tracking import signature
+        from training.tracking import signature
 
     registry = Registry(f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path / "cache")
     assert registry.versions() == []

@@ -1,0 +1,26 @@
+"""Which stages close a deal, where a column of its own tells the outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from crm.store import Store
+
+
+def test_an_ordinary_stage_where_only_lost_deals_stand_today_is_no_closing_stage(
+    importer: Callable[..., Any], store: Store
+) -> None:
+    deals, moves = "", ""
+    for number in range(20):
+        day, lost = 10 + number % 9, number % 2
+        outcome, stage = ("lost", "Demo") if lost else ("won", "Signed")
+        deals += f"{number},2025-01-01,2025-02-{day},{outcome},{stage}\n"
+        moves += f"{number},2025-01-10,,Demo\n"
+        moves += "" if lost else f"{number},2025-02-{day},Demo,Signed\n"
+    importer({
+        "opportunities.csv": "opportunity_id,created_at,closed_at,outcome,stage\n" + deals,
+        "stage_changes.csv": "opportunity_id,changed_at,from_stage,to_stage\n" + moves,
+    })  # fmt: skip
+    process = store.load().process
+    assert (process.won_stages, process.lost_stages) == (("Signed",), ())
