@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import asdict
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -112,7 +113,7 @@ def _closing_stages(connection: sa.Connection, outcome: str, open_stages: tuple[
     same = sa.func.count().filter(deals.c.outcome == outcome) == sa.func.count()
     found = sa.select(deals.c.stage).where(deals.c.stage.is_not(None)).group_by(deals.c.stage).having(same)
     moves = {
-        column.name: dict(connection.execute(sa.select(column, sa.func.count()).group_by(column)).tuples().all())
+        column.name: {str(row[0]): int(row[1]) for row in connection.execute(_counts(column))}
         for column in (changes.c.to_stage, changes.c.from_stage)
     }
     return [
@@ -121,3 +122,7 @@ def _closing_stages(connection: sa.Connection, outcome: str, open_stages: tuple[
         if stage not in open_stages
         and moves["from_stage"].get(stage, 0) <= REOPENED * moves["to_stage"].get(stage, 0)
     ]
+
+
+def _counts(column: sa.Column[Any]) -> sa.Select[tuple[Any, int]]:
+    return sa.select(column, sa.func.count()).group_by(column)
