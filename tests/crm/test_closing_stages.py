@@ -15,9 +15,9 @@ def test_an_ordinary_stage_where_only_lost_deals_stand_today_is_no_closing_stage
     for number in range(20):
         day, lost = 10 + number % 9, number % 2
         outcome, stage = ("lost", "Demo") if lost else ("won", "Signed")
-        deals += f"{number},2025-01-01,2025-02-{day},{outcome},{stage}\n"
-        moves += f"{number},2025-01-10,,Demo\n"
-        moves += "" if lost else f"{number},2025-02-{day},Demo,Signed\n"
+        deals += f"{number},2024-01-01,2024-02-{day},{outcome},{stage}\n"
+        moves += f"{number},2024-01-10,,Demo\n"
+        moves += "" if lost else f"{number},2024-02-{day},Demo,Signed\n"
     importer({
         "opportunities.csv": "opportunity_id,created_at,closed_at,outcome,stage\n" + deals,
         "stage_changes.csv": "opportunity_id,changed_at,from_stage,to_stage\n" + moves,
