@@ -12,12 +12,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.commands import Workplace
 from benchmarks.results import ROOT, markdown
+from models.scoring import BATCH
 
 DEALS = 100_000
 
@@ -28,12 +30,14 @@ def _simulated(place: Workplace, deals: int) -> None:
 
 
 def train() -> str:
-    """`wonlost train` on 100,000 simulated deals: the model fits against everything else, the process start included."""
+    """`wonlost train` on 100,000 simulated deals: the fits against everything else, the process start included."""
     with tempfile.TemporaryDirectory() as folder:
         place = Workplace(Path(folder))
         _simulated(place, DEALS)
         done = place.run("train")
-    parts = {name: float(value) for name, value in re.findall(r"([a-z ]+) ([\d.]+)(?:,|$)", _line(done.text, "seconds:"))}
+    parts = {
+        name: float(value) for name, value in re.findall(r"([a-z ]+) ([\d.]+)(?:,|$)", _line(done.text, "seconds:"))
+    }
     fits = parts["fits at origins"] + parts["refit"]
     rows: list[list[object]] = [[name, f"{value:.1f}", f"{value / done.seconds:.0%}"] for name, value in parts.items()]
     rest = done.seconds - fits
@@ -45,7 +49,9 @@ def train() -> str:
 
 def score() -> str:
     """`score_open` of 100,000 open deals with reasons, written to a file, in a process of its own."""
-    done = subprocess.run([sys.executable, "-m", "benchmarks.large"], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.large"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     return done.stdout
 
 
@@ -77,31 +83,41 @@ def _score_here() -> None:
         deals["closed_at"] = np.full(DEALS, NAT, dtype=np.int64)
         all_open = dataclasses.replace(crm, tables={**crm.tables, "opportunities": deals})
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        profile = cProfile.Profile()
         start, cpu = time.perf_counter(), time.process_time()
-        profile.enable()
-        history = History(all_open)
-        n, _ = write_scores(score_open(history, model, default_as_of(all_open)), 1, Path(folder) / "s.parquet", 5)
-        profile.disable()
+        history, when = History(all_open), default_as_of(all_open)
+        n, _ = write_scores(score_open(history, model, when), 1, Path(folder) / "s.parquet", 5)
         seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(f"{n:,} open deals ({model.recipe}), histories sorted, features, probabilities, SHAP values, three reasons in "
-          f"words each, written to Parquet: {seconds:.0f} s ({cpu:.0f} s of CPU, under a profiler), {n / seconds:,.0f} deals per "
-          f"second. Peak memory {peak / 1e6:.2f} GB, of which {before / 1e6:.2f} GB before scoring (the loaded store).\n")  # fmt: skip
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        profile = cProfile.Profile()
+        profile.enable()
+        write_scores(islice(score_open(history, model, when), 1), 1, Path(folder) / "first.parquet", 5)
+        profile.disable()
+    print(
+        f"{n:,} open deals ({model.recipe}): histories sorted, features, probabilities, SHAP values, three reasons in "
+        f"words each, written to Parquet in {seconds:.0f} s ({cpu:.0f} s of CPU): {n / seconds:,.0f} deals per second. "
+        f"Peak memory {peak / 1e6:.2f} GB, of which {before / 1e6:.2f} GB before scoring (the loaded store).\n"
+    )
     print(_where(profile))
 
 
 def _where(profile: cProfile.Profile) -> str:
-    """Seconds by part, from cumulative times of the functions that are the parts."""
-    parts = {"build_matrix": "features", "contributions": "SHAP values", "predict": "probabilities",
-             "score_frame": "reasons in words and table", "write_table": "writing"}  # fmt: skip
+    """Where the time goes: cumulative seconds of the functions that are the parts, for one batch, under a profiler."""
+    parts = {
+        "build_matrix": "features",
+        "explain": "probabilities and SHAP values",
+        "score_frame": "reasons in words, and the table",
+        "write_table": "writing",
+    }
     stats = pstats.Stats(profile, stream=io.StringIO()).stats  # type: ignore[attr-defined]
-    rows: list[list[object]] = []
-    for name, label in parts.items():
-        seconds = max((entry[3] for (file, _, function), entry in stats.items()
-                       if function == name and ("/models/" in file or "/features/" in file or "parquet" in file)), default=0.0)  # fmt: skip
-        rows.append([label, f"`{name}`", f"{seconds:.1f}"])
-    return markdown(["part", "function", "seconds"], rows)
+    seconds = dict.fromkeys(parts, 0.0)
+    for (_, _, function), (_, _, _, cumulative, _) in stats.items():
+        if function in seconds:
+            seconds[function] = max(seconds[function], cumulative)
+    whole = sum(seconds.values())
+    rows: list[list[object]] = [
+        [label, f"`{name}`", f"{seconds[name]:.1f}", f"{seconds[name] / whole:.0%}"] for name, label in parts.items()
+    ]
+    return markdown([f"part, of the first {BATCH:,} deals", "function", "seconds", "share"], rows)
 
 
 if __name__ == "__main__":

@@ -52,14 +52,17 @@ def serving() -> str:
         model = registry.load(version)
         bodies, row = _bodies(crm, model)
         port = _free_port()
-        with _running([str(Path(sys.executable).with_name("wonlost")), "serve", "--port", str(port)], place, port, "/readyz"):
+        with _running(
+            [str(Path(sys.executable).with_name("wonlost")), "serve", "--port", str(port)], place, port, "/readyz"
+        ):
             post = _latencies(port, "/v1/score", bodies)
             health = _latencies(port, "/healthz", None)
             rate = _throughput(port, "/v1/score", bodies)
         bare = _bare(model, row)
         port = _free_port()
-        command = [str(Path(sys.executable).with_name("mlflow")), "models", "serve", "-m", f"models:/{version_uri(version.number)}",
-                   "--env-manager", "local", "--port", str(port), "--host", "127.0.0.1"]  # fmt: skip
+        command = [str(Path(sys.executable).with_name("mlflow")), "models", "serve"]
+        command += ["-m", f"models:/{registry.name}/{version.number}", "--env-manager", "local"]
+        command += ["--port", str(port), "--host", "127.0.0.1"]
         invocation = _invocation(crm, model)
         with _running(command, place, port, "/ping"):
             theirs = _latencies(port, "/invocations", [invocation])
@@ -73,11 +76,6 @@ def serving() -> str:
     ]
     table = markdown(["", "p50, one connection", f"{CONNECTIONS} connections"], rows)
     return f"Champion: {model.recipe}, {len(model.features)} features. Goal 2 x bare + 3 ms = {goal:.2f} ms.\n\n{table}"
-
-
-def version_uri(number: int) -> str:
-    """The registered model and version in a models:/ address."""
-    return f"wonlost-win/{number}"
 
 
 def _bodies(crm: CrmData, model: WinModel) -> tuple[list[bytes], np.ndarray]:
