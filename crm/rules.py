@@ -68,6 +68,8 @@ class Format(_Strict):
             raise ValueError("delimiter must be one character")
         if self.thousands == self.decimal:
             raise ValueError(f"decimal and thousands cannot both be {self.decimal!r}")
+        if any(p.startswith("%m/%d") for p in self.dates) and any(p.startswith("%d/%m") for p in self.dates):
+            raise ValueError("dates: with both %m/%d and %d/%m, 07/02 could be either; keep the one that is meant")
         for pattern in self.dates:
             if pattern != "ISO" and not _is_date_format(pattern):
                 raise ValueError(f"dates: {pattern!r} is neither ISO nor a format such as %m/%d/%Y")

@@ -178,8 +178,12 @@ def _format(files: Sequence[_File]) -> tuple[Format, list[str]]:
     dates, encodings = [], {file.source.format.encoding for file in files if not _ascii(file)}
     clocks = [cells for file in files for cells in _of_kind(file, Kind.TIME) if (cells != "").any()]
     clocks += [cells for file in files for cells in file.cells.values() if _dated(cells)]
+    day_first = any(_only_day_first(cells) for cells in clocks)
     for cells in clocks:
         fits = [pattern for pattern in _date_patterns() if _share(cells, (pattern,)) == 1.0]
+        # one export does not change its order of day and month from column to column
+        if day_first and any(fit.startswith("%d/%m") for fit in fits):
+            fits = [fit for fit in fits if not fit.startswith("%m/%d")]
         if not fits:
             fits = [max(_date_patterns(), key=lambda pattern: _share(cells, (pattern,)))]
             remarks.append(f"not all of these could be read as dates: {', '.join(_examples(cells))}")
@@ -208,6 +212,12 @@ def _format(files: Sequence[_File]) -> tuple[Format, list[str]]:
         currency_signs=signs,
     )  # fmt: skip
     return form, list(dict.fromkeys(remarks))
+
+
+def _only_day_first(cells: Text) -> bool:
+    """Whether dates can be read with the day before the month only."""
+    fits = [pattern for pattern in _date_patterns() if _share(cells, (pattern,)) == 1.0]
+    return any(fit.startswith("%d/%m") for fit in fits) and not any(fit.startswith("%m/%d") for fit in fits)
 
 
 def _ascii(file: _File) -> bool:

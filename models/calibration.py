@@ -162,7 +162,7 @@ def candidates(n_deals: int) -> list[type[Calibration]]:
 
 
 def choose(
-    margin: FloatArray, won: FloatArray, deal: IntArray, later: NDArray[np.bool_]
+    margin: FloatArray, won: FloatArray, deal: IntArray, earlier: NDArray[np.bool_], later: NDArray[np.bool_]
 ) -> tuple[Calibration, dict[str, float]]:
     """The calibration that lowers log-loss on a later slice, fitted on everything; none where none does.
 
@@ -170,12 +170,12 @@ def choose(
         margin: Out-of-sample log-odds, shape (n_rows,).
         won: Outcomes.
         deal: Deal of each row, for counting how many stand behind.
+        earlier: Flags of the rows to try on: those whose outcome was known before the later slice.
         later: Flags of the rows of the later slice.
 
     Returns:
         The calibration, and the log-loss of each candidate on the later slice.
     """
-    earlier = ~later
     losses: dict[str, float] = {}
     kinds = candidates(len(np.unique(deal[earlier])))
     if not earlier.any() or not later.any() or won[earlier].min() == won[earlier].max():
@@ -189,8 +189,3 @@ def choose(
     chosen = best()
     chosen.fit(margin, won)
     return chosen, losses
-
-
-def reference_probability(calibration: Calibration, reference: float) -> float:
-    """What a calibration makes of a model's reference log-odds."""
-    return float(calibration(np.array([reference]))[0])

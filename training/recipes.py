@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from crm.tables import FloatArray, IntArray
 from features.matrix import FeatureMatrix
@@ -148,11 +149,28 @@ def predict_origins(
     )
 
 
-def calibrated(margin: FloatArray, won: FloatArray, fold: IntArray, calibration: Calibration) -> FloatArray:
-    """Out-of-sample probabilities, each fold calibrated with a calibration of the same kind fitted on earlier folds."""
+def known_earlier(number: int, fold: IntArray, closed: IntArray, folds: Sequence[Fold]) -> NDArray[np.bool_]:
+    """Rows of earlier folds whose outcome was known at the origin of a fold: a calibration may learn from no others.
+
+    Args:
+        number: The fold.
+        fold: Number of each out-of-sample row's fold.
+        closed: Closing time of each row's deal.
+        folds: The origins.
+    """
+    earlier = fold < number
+    origin = folds[number].origin
+    return earlier if origin is None else earlier & (closed < origin)
+
+
+def calibrated(
+    margin: FloatArray, won: FloatArray, fold: IntArray, closed: IntArray, folds: Sequence[Fold],
+    calibration: Calibration,
+) -> FloatArray:  # fmt: skip
+    """Out-of-sample probabilities, each fold calibrated with a form of the same kind fitted on what was known then."""
     p = np.empty(len(margin))
     for number in np.unique(fold):
-        now, earlier = fold == number, fold < number
+        now, earlier = fold == number, known_earlier(int(number), fold, closed, folds)
         form: Calibration = Plain()
         if earlier.any() and won[earlier].min() < won[earlier].max():
             form = KINDS[calibration.kind]()
@@ -180,19 +198,34 @@ class Choice:
     p: FloatArray
 
 
-def choose_recipe(candidates: Sequence[Recipe], oos: OutOfSample, won: FloatArray, deal: IntArray) -> Choice:
+def choose_recipe(
+    candidates: Sequence[Recipe], oos: OutOfSample, won: FloatArray, deal: IntArray, closed: IntArray,
+    folds: Sequence[Fold],
+) -> Choice:  # fmt: skip
     """The recipe with the least out-of-sample log-loss, the simplest of those that are equally good.
 
+    Whatever is chosen must still be at least as good as the simplest candidate once both stand as they would serve,
+    calibrated; else the simplest serves.
+
     Args:
-        candidates: The recipes.
+        candidates: The recipes, the simplest first.
         oos: What they said.
         won: Outcome of each out-of-sample row, shape (n_test,).
         deal: Deal of each out-of-sample row.
+        closed: Closing time of each row's deal.
+        folds: The origins.
     """
     losses = {recipe.name: float(row_log_loss(Plain()(oos.margins[recipe.name]), won).mean()) for recipe in candidates}
+    last = int(oos.fold.max())
+    later, earlier = oos.fold == last, known_earlier(last, oos.fold, closed, folds)
+
+    def as_served(recipe: Recipe) -> Choice:
+        margin = oos.margins[recipe.name]
+        calibration, tried = choose(margin, won, deal, earlier, later)
+        return Choice(recipe, calibration, tried, losses, calibrated(margin, won, oos.fold, closed, folds, calibration))
+
     best = min(losses.values())
     good = [recipe for recipe in candidates if losses[recipe.name] <= best * (1 + TIE)]
-    recipe = min(good, key=lambda item: (item.complexity, losses[item.name]))
-    margin = oos.margins[recipe.name]
-    calibration, tried = choose(margin, won, deal, oos.fold == oos.fold.max())
-    return Choice(recipe, calibration, tried, losses, calibrated(margin, won, oos.fold, calibration))
+    chosen = as_served(min(good, key=lambda item: (item.complexity, losses[item.name])))
+    simplest = as_served(candidates[0])
+    return simplest if row_log_loss(simplest.p, won).mean() < row_log_loss(chosen.p, won).mean() else chosen

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from crm.schema import TABLES, Known
 from crm.tables import NAT, Coded, CrmData, FloatArray, IntArray, moment
-from features.company import NEVER
 from features.history import History
 from features.matrix import FeatureMatrix, Snapshots, build_matrix, default_as_of, grid
+from features.records import NEVER
 from features.registry import Feature, absent_of, features_of
 from models.calibration import Plain
 from models.explain import Described
 from models.win import WinModel
 from training.evaluation import MODEL, Report, Tested, evaluate
 from training.gate import LEAST, Decision, Refused, check_enough, judge
+from training.leaks import check_leaks
 from training.recipes import Choice, Recipe, choose_recipe, even_weight, predict_origins, recipes
 from training.splits import Fold, make_folds, split_kind
 
@@ -127,7 +128,8 @@ def _hash(history: History, rows: Snapshots, matrix: FeatureMatrix, won: FloatAr
 
 def train(
     crm: CrmData, *, cut: int | None = None, threads: int = 1, least: int = LEAST,
-    candidates: list[Recipe] | None = None, progress: Progress = lambda _what, _share: None,
+    candidates: list[Recipe] | None = None, allowed: Collection[str] = (),
+    progress: Progress = lambda _what, _share: None,
 ) -> Trained:  # fmt: skip
     """Train a win model on what was known before a cut: nothing is stored or registered.
 
@@ -137,10 +139,11 @@ def train(
         threads: Threads of LightGBM.
         least: Fewest won and fewest lost deals.
         candidates: Recipes to try; the standard ones by default.
+        allowed: Features that the leak alarm lets pass.
         progress: Told how far the run is.
 
     Raises:
-        Refused: Too few deals, or too short a history to test on.
+        Refused: Too few deals, too short a history to test on, or a feature that gives the outcome away.
     """
     seconds: dict[str, float] = {}
     cut = default_as_of(crm) if cut is None else cut
@@ -149,6 +152,8 @@ def train(
         data = prepare(crm, cut)
     dated = crm.process.time_basis == "dates"
     warnings = check_enough(*data.n_deals, f"closed before {moment(cut):%Y-%m-%d}" if dated else "known", least)
+    with _Timed(seconds, "leak alarm"):
+        check_leaks(data.matrix, data.won, data.rows.deal, allowed)
     folds = make_folds(data.history, data.rows, data.matrix, cut, SEARCH_ROWS)
     if not folds:
         raise Refused("too short a history: no past moment leaves both enough closed deals to learn from and later "
@@ -167,7 +172,7 @@ def train(
     with _Timed(seconds, "choice and evaluation"):
         deal = data.rows.deal[oos.rows]
         won = data.won[oos.rows]
-        choice = choose_recipe(candidates, oos, won, deal)
+        choice = choose_recipe(candidates, oos, won, deal, data.history.closed[deal], folds)
         tested = _tested(data, oos.rows, oos.fold, {name: Plain()(margin) for name, margin in oos.margins.items()},
                          choice.p)  # fmt: skip
         report = evaluate(tested)

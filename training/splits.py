@@ -29,11 +29,13 @@ class Fold:
         name: The origin, in words.
         fit: Places of the rows known by then.
         test: Places of the rows that came next.
+        origin: The moment in microseconds; None where the export has no dates.
     """
 
     name: str
     fit: IntArray
     test: IntArray
+    origin: int | None = None
 
 
 SplitKind = Literal["rolling origins", "rolling origins by order", "random folds"]
@@ -66,8 +68,11 @@ def make_folds(
         folds = _by_hash(matrix)
     step = 1 if most_rows is None else -(-len(rows) // most_rows)
     if step > 1:
-        folds = [Fold(fold.name, *(part[rows.deal[part] % step == 0] for part in (fold.fit, fold.test)))
-                 for fold in folds]  # fmt: skip
+
+        def kept(part: IntArray) -> IntArray:
+            return part[rows.deal[part] % step == 0]
+
+        folds = [Fold(fold.name, kept(fold.fit), kept(fold.test), fold.origin) for fold in folds]
     return [fold for fold in folds if _enough(history.won[rows.deal[fold.fit]], rows.deal[fold.fit]) and len(fold.test)]
 
 
@@ -88,7 +93,7 @@ def _by_time(history: History, rows: Snapshots, cut: int) -> list[Fold]:
     for origin, until in zip(origins, [*origins[1:], cut], strict=True):
         fit = np.flatnonzero((rows.as_of < origin) & (closed < origin)).astype(np.int64)
         test = np.flatnonzero((rows.as_of >= origin) & (rows.as_of < until)).astype(np.int64)
-        folds.append(Fold(f"{moment(int(origin)):%Y-%m-%d}", fit, test))
+        folds.append(Fold(f"{moment(int(origin)):%Y-%m-%d}", fit, test, int(origin)))
     return folds
 
 
@@ -96,10 +101,7 @@ def _by_sequence(history: History, rows: Snapshots) -> list[Fold]:
     sequence = history.field("opportunities.sequence").numbers(rows.deal, rows.as_of)
     order = np.argsort(sequence, kind="stable").astype(np.int64)
     edges = [int(share * len(order)) for share in (*ORIGINS, 1.0)]
-    return [
-        Fold(f"after {start} deals", order[:start], order[start:stop])
-        for start, stop in pairwise(edges)
-    ]
+    return [Fold(f"after {start} deals", order[:start], order[start:stop]) for start, stop in pairwise(edges)]
 
 
 def _by_hash(matrix: FeatureMatrix) -> list[Fold]:

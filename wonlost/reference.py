@@ -1,4 +1,4 @@
-"""`docs/data.md`, `docs/features.md` and `docs/api.md`, written from the code that they describe: `python -m wonlost.reference`."""
+"""Pages of `docs/` that are written from the code that they describe: `python -m wonlost.reference`."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ def api_page() -> str:
     app = create_app("sqlite://", Registry("sqlite://", Path()))
     lines = [
         "# The API", NOTICE,
-        "`wonlost serve` listens on loopback only, until sign-in exists. `GET /openapi.json` describes every field, with "
-        "examples. Every error has one shape: `{\"error\": {\"code\", \"message\", \"details\"}}`.", "",
+        "`wonlost serve` listens on loopback only, until sign-in exists. `GET /openapi.json` describes every field, "
+        "with examples. Every error has one shape: `{\"error\": {\"code\", \"message\", \"details\"}}`.", "",
     ]  # fmt: skip
     for path, methods in app.openapi()["paths"].items():
         for method, route in methods.items():
@@ -71,8 +71,9 @@ def api_page() -> str:
                     described = parameter.get("description") or parameter["schema"].get("description", "")
                     lines.append(f"| `{parameter['name']}` | {described} |")
                 lines.append("")
-            answers = (f"{status} {' '.join(told['description'].split())}" for status, told in route["responses"].items())
-            lines += [f"- {answer}" for answer in answers] + [""]
+            for status, told in route["responses"].items():
+                lines.append(f"- {status} {' '.join(told['description'].split())}")
+            lines.append("")
     return "\n".join(lines)
 
 

@@ -7,7 +7,9 @@ import numpy as np
 from crm.importing.rows import RowReader, Rows
 from crm.reading.cells import Mask, Parsed, Text
 from crm.rules import ProcessRule, folded
-from crm.tables import DAY, NAT, IntArray
+from crm.tables import DAY, NAT, IntArray, micros
+
+EARLIEST = micros("1980-01-01")
 
 
 def settle(reader: RowReader, rows: Rows, imported_at: int) -> None:
@@ -42,6 +44,8 @@ def settle(reader: RowReader, rows: Rows, imported_at: int) -> None:
             one = np.zeros(n, dtype=bool)
             one[index] = True
             reader.problem(rows, "closed_at", one, f"closed before it was created ({shown[index]})")
+    implausible(reader, rows, "created_at", created_at)
+    implausible(reader, rows, "closed_at", np.where(is_closed, closed_at, NAT))
     future(reader, rows, "created_at", created_at, imported_at, "created")
     future(reader, rows, "closed_at", np.where(is_closed & ~early, closed_at, NAT), imported_at, "closed")
 
@@ -56,6 +60,12 @@ def settle(reader: RowReader, rows: Rows, imported_at: int) -> None:
     rows.columns.pop("won_flag", None)
     rows.columns.pop("closed_flag", None)
     rows.columns["outcome"] = Parsed(outcome, filled)
+
+
+def implausible(reader: RowReader, rows: Rows, column: str, moments: IntArray) -> None:
+    """Refuse dates such as 1900-01-01, which stand for none and would give a deal a century of open life."""
+    early = (moments != NAT) & (moments < EARLIEST)
+    reader.problem(rows, column, early, "before 1980, so no date of a deal; leave such cells empty")
 
 
 def future(reader: RowReader, rows: Rows, column: str, moments: IntArray, imported_at: int, what: str) -> None:
@@ -75,8 +85,10 @@ def _outcome(reader: RowReader, rows: Rows) -> tuple[Text, Mask]:
     unclear = np.zeros(n, dtype=bool)
     if reader.binding.flags:
         won, closed = rows.columns["won_flag"], rows.columns["closed_flag"]
+        blank = (np.isnan(won.values) & ~won.bad) | (np.isnan(closed.values) & ~closed.bad)
+        reader.problem(rows, "outcome", blank, "closed and won each need true or false here")
         states = np.where(closed.values == 1.0, np.where(won.values == 1.0, "won", "lost"), "")
-        return states.astype(object), won.bad | closed.bad
+        return states.astype(object), won.bad | closed.bad | blank
     from_column = "outcome" in rows.columns
     cells = rows.columns["outcome" if from_column else "stage"].values
     meaning = {folded(value): "won" for value in rule.won} | {folded(value): "lost" for value in rule.lost}

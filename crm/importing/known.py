@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import asdict
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -16,8 +15,11 @@ from crm.schema import TABLES, Known
 
 _DERIVED = ("outcome", "expected_close_at", "from_stage")
 _NEVER_HISTORY = {"opportunity_id", "name", "created_at", "closed_at", "outcome", "sequence"}
-REOPENED = 0.1
-"""Share of the moves into a closing stage that may leave it again: deals that were reopened."""
+USUAL = {"won": ("Closed Won", "Won"), "lost": ("Closed Lost", "Lost")}
+"""Names of closing stages that count where a column of its own tells the outcome, besides those that the mapping names.
+
+Guessing them from the outcomes at hand would let what happens later decide what a past move meant.
+"""
 
 
 def record_attributes(
@@ -93,36 +95,10 @@ def record_process(connection: sa.Connection, mapping: Mapping, *, outcome_from_
     values = asdict(mapping.process.process())
     ends = {"won": mapping.process.won, "lost": mapping.process.lost}
     for outcome, declared in ends.items():
-        if outcome_from_stage:
-            folds = {folded(value) for value in declared}
-            spelled = [stage for stage in stages if stage and folded(stage) in folds]
-            values[f"{outcome}_stages"] = list(dict.fromkeys([*spelled, *declared]))
-        else:
-            values[f"{outcome}_stages"] = _closing_stages(connection, outcome, mapping.process.stages)
+        names = [*declared] if outcome_from_stage else [*declared, *USUAL[outcome]]
+        folds = {folded(value) for value in names}
+        spelled = [stage for stage in stages if stage and folded(stage) in folds]
+        values[f"{outcome}_stages"] = list(dict.fromkeys([*spelled, *(declared if outcome_from_stage else ())]))
     connection.execute(process.delete())
     rows = [{"key": key, "value": json.dumps(value, ensure_ascii=False)} for key, value in values.items()]
     connection.execute(process.insert(), rows)
-
-
-def _closing_stages(connection: sa.Connection, outcome: str, open_stages: tuple[str, ...]) -> list[str]:
-    """Where a column of its own tells the outcome: the stages in which every deal has this one and hardly any leaves.
-
-    An ordinary stage in which just now only lost deals stand is told from a closing one by the deals that moved on.
-    """
-    deals, changes = RECORDS["opportunities"], RECORDS["stage_changes"]
-    same = sa.func.count().filter(deals.c.outcome == outcome) == sa.func.count()
-    found = sa.select(deals.c.stage).where(deals.c.stage.is_not(None)).group_by(deals.c.stage).having(same)
-    moves = {
-        column.name: {str(row[0]): int(row[1]) for row in connection.execute(_counts(column))}
-        for column in (changes.c.to_stage, changes.c.from_stage)
-    }
-    return [
-        str(stage)
-        for stage in connection.scalars(found.order_by(deals.c.stage))
-        if stage not in open_stages
-        and moves["from_stage"].get(stage, 0) <= REOPENED * moves["to_stage"].get(stage, 0)
-    ]
-
-
-def _counts(column: sa.Column[Any]) -> sa.Select[tuple[Any, int]]:
-    return sa.select(column, sa.func.count()).group_by(column)

@@ -351,14 +351,14 @@ def test_times_without_offset_are_read_in_the_export_timezone(importer: Importer
     assert rows()[0]["closed_at"] == "2024-03-31T22:00:00+00:00"
 
 
-def test_the_outcome_column_tells_and_its_stages_are_learnt(importer: Importer, store: Store) -> None:
+def test_the_outcome_column_tells_and_only_named_or_usual_stages_close(importer: Importer, store: Store) -> None:
     head = "opportunity_id,created_at,closed_at,stage,outcome\n"
-    closed = [("a", "Done", "won"), ("b", "Dead", "lost"), ("c", "Demo", "lost")]
+    closed = [("a", "Closed Won", "won"), ("b", "Dead", "lost"), ("c", "Demo", "lost")]
     deals = "".join(f"{deal},2024-01-01,2024-03-01,{stage},{end}\n" for deal, stage, end in closed)
     deals += "d,2024-01-01,,Demo,\n"
     importer({"opportunities.csv": head + deals})
     process = store.load().process
-    assert (process.won_stages, process.lost_stages) == (("Done",), ("Dead",))
+    assert (process.won_stages, process.lost_stages) == (("Closed Won",), ())
 
 
 def test_stages_are_spelt_as_the_data_have_them(importer: Importer, store: Store) -> None:

@@ -50,17 +50,17 @@ def test_choose_keeps_none_where_odds_are_honest_and_mends_those_that_are_not() 
     deal = np.arange(4000)
     later = deal >= 3000
     z, won = sample(4000, 1.0, seed=3)
-    honest, losses = choose(z, won, deal, later)
+    honest, losses = choose(z, won, deal, ~later, later)
     assert losses[honest.kind] == min(losses.values())
     z, won = sample(4000, 0.4, seed=4)
-    mended, losses = choose(z, won, deal, later)
+    mended, losses = choose(z, won, deal, ~later, later)
     assert mended.kind != "none"
     assert losses[mended.kind] < losses["none"]
 
 
 def test_choose_with_one_outcome_only_learns_nothing() -> None:
     z = np.zeros(10)
-    form, losses = choose(z, np.ones(10), np.arange(10), np.arange(10) >= 5)
+    form, losses = choose(z, np.ones(10), np.arange(10), np.arange(10) < 5, np.arange(10) >= 5)
     assert form.kind == "none"
     assert losses == {}
 

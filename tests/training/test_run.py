@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from crm.schema import Known
 from crm.tables import Coded, CrmData, micros, moment
 from features.matrix import default_as_of, open_at
 from models.bundle import save_bundle
@@ -13,6 +14,7 @@ from models.scoring import score_open
 from tests.training.conftest import quick
 from training.evaluation import compare
 from training.gate import Refused, check_enough, judge
+from training.recipes import known_earlier
 from training.run import Trained, prepare, train
 from training.splits import make_folds
 
@@ -95,6 +97,29 @@ def test_outcomes_without_signal_are_refused(crm: CrmData) -> None:
     refused = train(shuffled_outcomes(crm), cut=CUT, candidates=quick())
     assert not refused.decision.promoted
     assert refused.decision.reason.startswith("no signal")
+
+
+def test_a_leak_that_was_declared_as_known_at_entry_sets_off_the_alarm(crm: CrmData) -> None:
+    wrong = tuple(
+        dataclasses.replace(item, known=Known.CREATED) if item.name == "close_plan_score" else item
+        for item in crm.attributes
+    )
+    leaking = dataclasses.replace(crm, attributes=wrong)
+    with pytest.raises(Refused, match=r"leak alarm: alone, custom\.close_plan_score \(AUC 0\.9"):
+        train(leaking, cut=CUT, candidates=quick())
+    vouched = train(leaking, cut=CUT, candidates=quick()[:1], allowed=["custom.close_plan_score"])
+    assert vouched.choice.recipe.name == "stage x age"
+
+
+def test_calibration_learns_only_from_outcomes_known_at_the_origin(crm: CrmData, trained: Trained) -> None:
+    data, folds = trained.data, trained.folds
+    fold = trained.tested.fold
+    closed = data.history.closed[trained.tested.deal]
+    for number in range(1, len(folds)):
+        rows = known_earlier(number, fold, closed, folds)
+        assert rows.any()
+        assert np.all(fold[rows] < number)
+        assert np.all(closed[rows] < micros(folds[number].name) + 86_400_000_000)
 
 
 def test_too_few_deals_are_refused_in_words(crm: CrmData) -> None:

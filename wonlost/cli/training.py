@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -28,9 +28,12 @@ if TYPE_CHECKING:
     from models.metrics import Metrics
 
 REFUSED = 3
+AllowOption = Annotated[
+    list[str] | None, typer.Option("--allow", metavar="FEATURE", help="A feature that the leak alarm lets pass.")
+]
 
 
-def train(as_of: AsOfOption = "", store: StoreOption = "") -> None:
+def train(as_of: AsOfOption = "", allow: AllowOption = None, store: StoreOption = "") -> None:
     """Train on what was known before a day, log the run, register the model, and promote it if it earned that.
 
     Exit code 0: promoted. 3: refused, with a line that says why. 1: an error.
@@ -55,7 +58,8 @@ def train(as_of: AsOfOption = "", store: StoreOption = "") -> None:
             bar.update(task, description=what, completed=share)
 
         try:
-            trained = run_training(crm, cut=cut, threads=chosen.threads, least=chosen.least_deals, progress=progress)
+            trained = run_training(crm, cut=cut, threads=chosen.threads, least=chosen.least_deals, allowed=allow or (),
+                                   progress=progress)  # fmt: skip
         except Refused as refusal:
             bar.stop()
             tracker.record_refusal(refusal, crm, cut)
