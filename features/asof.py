@@ -14,19 +14,21 @@ change its last bits for one key when the future of another is cut off.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crm.tables import DAY, NAT, CodeArray, Coded, FloatArray, IntArray, Values
-from features.ordering import Links, Ties, first_places, in_order
+from features.ordering import Links, Ties, few_in_order, first_places, in_order
 
-_AT_ONCE = 1 << 14
-"""Pairs that are searched for together: few enough that their numbers stay in the processor's cache."""
 BoolArray = NDArray[np.bool_]
+Value = TypeVar("Value", CodeArray, FloatArray)
 Column = Values | BoolArray | Callable[["Events"], BoolArray]
 _FEW = 4
 """Up to so many pairs are searched for one by one: the deal of a request."""
+_SHORT = 128
+"""Up to so many events are put in order one by one: those of the deal of a request."""
 
 
 class Events:
@@ -53,15 +55,23 @@ class Events:
         links: Links | None = None,
         columns: Mapping[str, Column] | None = None,
     ) -> None:
-        keep = (key >= 0) & (time != NAT)
         self.n_keys = n_keys
         self.key: CodeArray
         self.time: IntArray
-        self._rows, self.key, self.time = in_order(key, time, np.flatnonzero(keep), ties, links)
+        self.starts: IntArray
+        self._rows: CodeArray | None
+        if len(key) <= _SHORT:
+            self._rows, self.key, self.time = few_in_order(key, time, ties, links)
+        else:
+            keep = (key >= 0) & (time != NAT)
+            self._rows, self.key, self.time = in_order(key, time, np.flatnonzero(keep), ties, links)
         self._given = dict(columns or {})
         self._columns: dict[str, Values | BoolArray] = {}
-        self.starts: IntArray = np.zeros(n_keys + 1, dtype=np.int64)
-        np.cumsum(np.bincount(self.key, minlength=n_keys), out=self.starts[1:])
+        if n_keys == 1:
+            self.starts = np.array([0, len(self.key)])
+        else:
+            self.starts = np.zeros(n_keys + 1, dtype=np.int64)
+            np.cumsum(np.bincount(self.key, minlength=n_keys), out=self.starts[1:])
         self._prefix: dict[str, IntArray | CodeArray] = {}
         self._previous: dict[str, CodeArray] = {}
         self._firsts: dict[str, CodeArray] = {}
@@ -77,19 +87,25 @@ class Events:
         if column not in self._columns:
             given, rows = self._given[column], self._rows
             ordered: Values | BoolArray
-            if isinstance(given, Coded):
-                ordered = Coded(given.codes[rows], given.levels)
+            if callable(given):
+                ordered = given(self)
+            elif rows is None:
+                ordered = given
             else:
-                ordered = given(self) if callable(given) else given[rows]
+                ordered = Coded(given.codes[rows], given.levels) if isinstance(given, Coded) else given[rows]
             self._columns[column] = ordered
             del self._given[column]
         return self._columns[column]
 
-    def numbers(self, column: str) -> FloatArray:
-        """A column of numbers in sorted order, as float64."""
+    def plain(self, column: str) -> FloatArray | IntArray | BoolArray:
+        """A column of numbers or flags in sorted order, as it is held."""
         values = self.values(column)
         assert not isinstance(values, Coded), column
-        return values.astype(np.float64, copy=False)
+        return values
+
+    def numbers(self, column: str) -> FloatArray:
+        """A column of numbers in sorted order, as float64."""
+        return self.plain(column).astype(np.float64, copy=False)
 
     def codes(self, column: str) -> CodeArray:
         """The codes of a text column in sorted order."""
@@ -116,19 +132,12 @@ class Events:
             spans = zip(self.starts[key].tolist(), self.starts[key + 1].tolist(), when.tolist(), strict=True)
             places = [start + self.time[start:stop].searchsorted(moment) for start, stop, moment in spans]
             return np.array(places, dtype=np.int64)
-        found = np.empty(len(key), dtype=np.int64)
-        for start in range(0, len(key), _AT_ONCE):
-            part = slice(start, start + _AT_ONCE)
-            found[part] = self._before(key[part], when[part])
-        return found
-
-    def _before(self, key: IntArray, when: IntArray) -> IntArray:
-        """A binary search of all pairs at once: each step halves the span of events that is left to every pair."""
         place = self.starts[key]
         size = self.starts[key + 1] - place
         longest = int(size.max(initial=0))
         if not longest:
             return place
+        # A binary search of all pairs at once: each step halves the span of events that is left to every pair.
         half, probe, time = np.empty_like(place), np.empty_like(place), np.empty_like(place)
         for _ in range((longest - 1).bit_length()):
             np.right_shift(size, 1, out=half)
@@ -144,8 +153,7 @@ class Events:
     def prefix(self, column: str) -> IntArray | CodeArray:
         """Sums of a whole-number column over the first i events, shape (n_events + 1,); missing values count as 0."""
         if column not in self._prefix:
-            values = self.values(column)
-            assert not isinstance(values, Coded), column
+            values = self.plain(column)
             if values.dtype == np.float64:
                 values = np.nan_to_num(values, nan=0.0).astype(np.int64)
             flag = values.dtype == np.bool_
@@ -268,6 +276,25 @@ class Seen:
         if self.events.n_keys == 0:
             return np.zeros(len(self._as_of), dtype=bool)
         return (self.events.starts[self._key + 1] > self._start) & ~self._absent
+
+    def stood(self, current: Value, *, trust_old: bool) -> Value:
+        """A column as it stood, of events that are its changes from `old` to `new`.
+
+        The last new value; where there is none, the old value of the key's very first change, if that tells the value
+        before it; else the value as it stands.
+
+        Args:
+            current: The value as it stands: codes, or numbers, shape (n_pairs,).
+            trust_old: Whether the old value of the first change tells the value before it.
+        """
+        if isinstance(self.events.values("new"), Coded):
+            if trust_old:
+                current = np.where(self.has_events_of_key(), self.first_code_of_key("old"), current)
+            return np.where(self.any(), self.last_code("new"), current)
+        if trust_old:
+            first = self.events.numbers("old")[np.minimum(self._start, len(self.events) - 1)]
+            current = np.where(self.has_events_of_key(), first, current)
+        return np.where(self.any(), self.last("new"), current)
 
     def last_time(self, where: str | None = None) -> FloatArray:
         """Time of the last such event in microseconds; NaN where there is none."""

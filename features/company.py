@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from crm.tables import NAT, CodeArray, IntArray
 from features.asof import Events, Seen
-
-if TYPE_CHECKING:
-    from features.history import History
-
-NEVER = int(np.iinfo(np.int64).max)
+from features.asof_once import look_back
+from features.records import NEVER, Records
 
 
 @dataclass(frozen=True)
@@ -45,7 +41,7 @@ class Company:
         history: All deals of the company.
     """
 
-    def __init__(self, history: History) -> None:
+    def __init__(self, history: Records) -> None:
         self._history = history
         self.sources = history.sources
         self.catalogue = history.catalogue
@@ -140,4 +136,4 @@ class Company:
         if levels != closings.levels:
             table = np.array([*(closings.codes.get(level, -1) for level in levels), -1], dtype=np.int32)
             codes = table[codes]
-        return Seen(closings.events, codes, as_of)
+        return look_back(closings.events, codes, as_of)

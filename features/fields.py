@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -9,7 +10,11 @@ import numpy as np
 
 from crm.schema import Kind
 from crm.tables import NAT, CodeArray, Coded, FloatArray, IntArray, micros
-from features.asof import Events, Seen
+from features.asof import Events
+from features.asof_once import look_back
+
+_FEW = 64
+"""Up to so many values are gone through one by one: those of the deal of a request."""
 
 
 @dataclass(frozen=True)
@@ -42,24 +47,17 @@ class Field:
 
     def numbers(self, deal: IntArray, as_of: IntArray) -> FloatArray:
         """Values of a number column at the pairs, shape (n_pairs,), NaN where missing; times in microseconds."""
-        values = self.current[deal].astype(np.float64)
+        values: FloatArray = self.current[deal].astype(np.float64, copy=False)
         if self.changes is None or not len(self.changes):
             return values
-        seen = Seen(self.changes, deal, as_of)
-        if self.trust_old:
-            first = self.changes.numbers("old")[np.minimum(self.changes.starts[deal], len(self.changes) - 1)]
-            values = np.where(seen.has_events_of_key(), first, values)
-        return np.where(seen.any(), seen.last("new"), values)
+        return look_back(self.changes, deal, as_of).stood(values, trust_old=self.trust_old)
 
     def codes(self, deal: IntArray, as_of: IntArray) -> CodeArray:
         """Codes of a text column at the pairs, shape (n_pairs,), -1 where missing."""
-        values = self.current[deal].astype(np.int32)
+        values: CodeArray = self.current[deal].astype(np.int32, copy=False)
         if self.changes is None or not len(self.changes):
             return values
-        seen = Seen(self.changes, deal, as_of)
-        if self.trust_old:
-            values = np.where(seen.has_events_of_key(), seen.first_code_of_key("old"), values)
-        return np.where(seen.any(), seen.last_code("new"), values).astype(np.int32)
+        return look_back(self.changes, deal, as_of).stood(values, trust_old=self.trust_old)
 
 
 def union(*columns: Coded) -> tuple[tuple[str, ...], list[CodeArray]]:
@@ -93,6 +91,8 @@ def ranks(column: Coded) -> IntArray:
 
 def compact(column: Coded) -> Coded:
     """The same values without the levels that none of them has: those of other fields, in a column of changes."""
+    if len(column) <= _FEW:
+        return Coded.of([column.levels[code] if code >= 0 else None for code in column.codes.tolist()])
     used = np.flatnonzero(np.bincount(column.codes[column.codes >= 0], minlength=1))
     if not len(used) or len(used) == len(column.levels):
         return column if len(used) else Coded(column.codes, ())
@@ -114,6 +114,12 @@ def parse(kind: Kind, text: Coded) -> FloatArray:
     if kind is Kind.MONEY:
         table = np.where(np.isfinite(table), np.rint(table * 100), np.nan)
     return table[text.codes]
+
+
+def readable(kind: Kind, text: str) -> bool:
+    """Whether `parse` finds a number in a text."""
+    number = _number(kind, text)
+    return math.isfinite(number) if kind is Kind.MONEY else number == number
 
 
 def _number(kind: Kind, text: str) -> float:

@@ -10,9 +10,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from crm.tables import DAY, NAT, Coded, CrmData, FloatArray, IntArray
-from features.company import NEVER
 from features.history import History
 from features.moments import Moments
+from features.records import NEVER
 from features.registry import Feature
 
 WEEK = 7 * DAY
@@ -98,9 +98,10 @@ def build_matrix(history: History, features: Sequence[Feature], pairs: Snapshots
     for start in range(0, max(len(pairs), 1), _AT_ONCE):
         part = slice(start, start + _AT_ONCE)
         moments = Moments(history, pairs.deal[part], pairs.as_of[part])
+        whole_at_once = len(moments) == len(pairs)
         for item in features:
             values = item.compute(moments) if sources.issuperset(item.needs) else _missing(item, moments)
-            if len(moments) == len(pairs):
+            if whole_at_once:
                 columns[item.name] = values
                 continue
             if start == 0:

@@ -8,6 +8,7 @@ import numpy as np
 
 from crm.tables import DAY, CodeArray, Coded, FloatArray, IntArray
 from features.asof import Events, Seen
+from features.asof_once import look_back
 from features.history import History
 
 LEAST_CLOSINGS = 20
@@ -87,7 +88,7 @@ class Moments:
     def _closings(self) -> Seen:
         """Closings of the whole company before each of the different moments."""
         moments, _ = self._days
-        return Seen(self._history.company.overall, np.zeros(len(moments), dtype=np.int64), moments)
+        return look_back(self._history.company.overall, np.zeros(len(moments), dtype=np.int64), moments)
 
     # -- its events --------------------------------------------------------------------------------------------------
 
@@ -95,7 +96,7 @@ class Moments:
         if name not in self._seen:
             events = getattr(self._history, name)
             assert isinstance(events, Events)
-            self._seen[name] = Seen(events, self._deal, self.as_of)
+            self._seen[name] = look_back(events, self._deal, self.as_of)
         return self._seen[name]
 
     @property
@@ -174,5 +175,5 @@ class Moments:
             codes = np.array([*(index.get(level, -1) for level in owner.levels), -1], dtype=np.int32)[owner.codes]
         else:
             mine = self._history.is_open(self._deal, self.as_of).astype(np.int32)
-        load = Seen(company.load, codes, self.as_of).total("delta") - mine
+        load = look_back(company.load, codes, self.as_of).total("delta") - mine
         return np.where(owner.codes >= 0, np.maximum(load, 0.0), np.nan)

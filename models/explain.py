@@ -12,9 +12,9 @@ the calibration at the reference takes the place of the ratio.)
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -26,8 +26,7 @@ from models.calibration import Calibration
 ENOUGH_ROWS = 30
 
 
-@dataclass(frozen=True)
-class Reason:
+class Reason(NamedTuple):
     """One line of an explanation.
 
     Attributes:
@@ -84,12 +83,17 @@ class Described:
 
     def say(self, value: float | str | None, stage: str) -> tuple[float | str | None, str]:
         """The usual value for a deal in a stage, and the sentence."""
-        usual = self.usual.get(stage, self.usual.get(""))
-        place = f" in {stage}" if stage and stage in self.usual and self.name != "stage" else ""
-        text = f"{self.label}: {show(self.unit, value)}"
-        if usual is not None:
-            text += f"; won deals{place} usually {show(self.unit, usual)}"
-        return usual, text
+        usual, ending = self._endings.get(stage) or self._endings[""]
+        return usual, f"{self.label}: {show(self.unit, value)}{ending}"
+
+    @cached_property
+    def _endings(self) -> dict[str, tuple[float | str | None, str]]:
+        """The usual value by stage and how it is told, "" for a stage that it is not known of."""
+        told: dict[str, tuple[float | str | None, str]] = {"": (None, "")}
+        for stage, usual in self.usual.items():
+            place = f" in {stage}" if stage and self.name != "stage" else ""
+            told[stage] = usual, f"; won deals{place} usually {show(self.unit, usual)}"
+        return told
 
 
 def _usual(values: FloatArray | Coded, rows: Any) -> float | str | None:
@@ -104,7 +108,7 @@ def _usual(values: FloatArray | Coded, rows: Any) -> float | str | None:
 
 def show(unit: Unit, value: float | str | None) -> str:
     """A value in words, with its unit."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
+    if value is None or value != value:
         return "none"
     if isinstance(value, str):
         return value
@@ -159,15 +163,16 @@ def reasons_of_row(
         most: How many at most; all by default. Features that add nothing are left out.
     """
     stage = _value(matrix.columns.get("stage"), row)
-    order = np.argsort(-np.abs(points), kind="stable")[:most]
+    in_stage = stage if isinstance(stage, str) else ""
+    weights = points.tolist()
     found = []
-    for place in order:
-        if points[place] == 0:
+    for place in sorted(range(len(weights)), key=lambda place: -abs(weights[place]))[:most]:
+        if weights[place] == 0:
             break
         name = names[place]
         value = _value(matrix.columns.get(name), row)
-        usual, sentence = described[name].say(value, stage if isinstance(stage, str) else "")
-        found.append(Reason(name, float(points[place]), value, usual, sentence))
+        usual, sentence = described[name].say(value, in_stage)
+        found.append(Reason(name, weights[place], value, usual, sentence))
     return found
 
 
@@ -175,7 +180,7 @@ def _value(values: FloatArray | Coded | None, row: int) -> float | str | None:
     if values is None:
         return None
     if isinstance(values, Coded):
-        code = values.codes[row]
+        code = values.codes.item(row)
         return values.levels[code] if code >= 0 else None
-    number = float(values[row])
-    return None if math.isnan(number) else number
+    number = values.item(row)
+    return number if number == number else None

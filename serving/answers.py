@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -41,14 +42,18 @@ class ErrorAnswer(Answer):
     error: ErrorBody
 
 
-class ReasonAnswer(Answer):
+@dataclass(slots=True)
+class ReasonAnswer:
     """One line of an explanation: what one feature adds to the win probability."""
 
-    feature: str = Field(description="Name of the feature.")
-    points: float = Field(description="What it adds to the win probability: 0.05 is five points.")
-    value: float | str | None = Field(description="The deal's value; null where there is none.")
-    usual: float | str | None = Field(description="Usual value among won deals of the same stage; null where unknown.")
-    sentence: str = Field(description="All that in words.")
+    # a plain dataclass, as dozens of them are made for each deal: pydantic takes them as they are
+    feature: Annotated[str, Field(description="Name of the feature.")]
+    points: Annotated[float, Field(description="What it adds to the win probability: 0.05 is five points.")]
+    value: Annotated[float | str | None, Field(description="The deal's value; null where there is none.")]
+    usual: Annotated[
+        float | str | None, Field(description="Usual value among won deals of the same stage; null where unknown.")
+    ]
+    sentence: Annotated[str, Field(description="All that in words.")]
 
 
 class ScoreAnswer(Answer):

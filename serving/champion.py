@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import time
@@ -107,6 +108,13 @@ class LastGood:
         part.replace(cache / LAST_GOOD)
 
 
+def _settle() -> None:
+    """Tell Python's collector to leave what serves alone: walking a whole import again and again delays requests."""
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
+
+
 @dataclass
 class Champion:
     """Holds what serves now, and looks every now and then for a promotion or a new import.
@@ -209,11 +217,13 @@ class Champion:
     def _put_data(self, data: CompanyData) -> None:
         with self._swap:
             self._current = Current.of(data, self._current.model)
+        _settle()
         self.on_change(self._current)
 
     def _put_model(self, model: Model | None) -> None:
         with self._swap:
             self._current = Current.of(self._current.data, model)
+        _settle()
         self.on_change(self._current)
 
     def _failed(self, error: Exception, what: str, before: str | None) -> str:

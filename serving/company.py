@@ -12,12 +12,12 @@ from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
 
-from crm.schema import Known
-from crm.tables import DAY, NAT, Coded, Columns, CrmData, FloatArray, IntArray, moment
-from features.asof import Seen
-from features.company import NEVER
+from crm.schema import TABLES, Kind, Known
+from crm.tables import DAY, NAT, Attribute, Coded, Columns, CrmData, FloatArray, IntArray, moment
+from features.asof_once import look_back
 from features.history import History
 from features.matrix import FeatureMatrix, Snapshots, build_matrix, default_as_of, grid
+from features.records import NEVER
 from features.registry import Feature, features_of
 from models.stage_age import StageAgeTable
 from serving.answers import DealState, StageRate
@@ -108,6 +108,24 @@ class CompanyData:
         self._stages = [item for item in self.features if item.name == "stage"]
 
     @cached_property
+    def kinds(self) -> dict[str, dict[str, Kind]]:
+        """What each column of each table holds, the company's own among them."""
+        found = {name: {column: described.kind for column, described in table.columns().items()}
+                 for name, table in TABLES.items()}  # fmt: skip
+        for item in self.crm.attributes:
+            found[item.table][item.name] = item.kind
+        return found
+
+    @cached_property
+    def own_columns(self) -> dict[str, dict[str, Attribute]]:
+        """The company's own columns by table."""
+        found: dict[str, dict[str, Attribute]] = {name: {} for name in TABLES}
+        for item in self.crm.attributes:
+            if item.custom:
+                found[item.table][item.name] = item
+        return found
+
+    @cached_property
     def account_rows(self) -> dict[str, int]:
         """Row of each account in its table."""
         return _rows_by_id(self.crm.tables.get("accounts", {}), "account_id")
@@ -142,7 +160,7 @@ class CompanyData:
             if history.is_open(*at)[0]:
                 return "open", None
             if closed >= as_of:  # closed once, and reopened after as_of
-                seen = Seen(history.lapses, *at)
+                seen = look_back(history.lapses, *at)
                 return "won" if seen.last("won")[0] == 1 else "lost", int(seen.last_time()[0])
         elif closed == NEVER:
             return "open", None

@@ -10,15 +10,20 @@ import numpy as np
 
 from crm.schema import TABLES, Kind
 from crm.tables import Attribute, Coded, Columns, CrmData, Values, encode
-from features.fields import parse
+from features.fields import parse, readable
 from features.history import History
 from features.matrix import UNDATED, Snapshots
+from features.rows import TEXT
 from serving.answers import Detail
 from serving.company import CompanyData
 from serving.errors import InvalidRequestError
 from serving.requests import EVENTS, Row, Sent
 
-_TEXT = (Kind.ID, Kind.TEXT, Kind.CATEGORY)
+MONEY = {name: tuple(column for column, described in table.columns().items() if described.kind is Kind.MONEY)
+         for name, table in TABLES.items()}  # fmt: skip
+"""Columns of amounts, by table."""
+OWN = tuple(name for name, table in TABLES.items() if table.custom)
+"""Tables in which rows may have columns of the company's own, not all the same ones."""
 _CUSTOM = {Kind.BOOLEAN: (bool,), Kind.INTEGER: (int,), Kind.NUMBER: (int, float), Kind.MONEY: (int, float)}
 
 
@@ -79,8 +84,8 @@ def check(sent: Sent, data: CompanyData, now: int, where: str) -> Posted:
             if row["opportunity_id"] not in (None, deal["opportunity_id"]):
                 problem(f"{table}.{place}.opportunity_id", f"of another deal than {deal['opportunity_id']!r}")
             row["opportunity_id"] = deal["opportunity_id"]
-            if "amount" in row:
-                row["amount"] = _hundredths(row["amount"])
+            for name in MONEY[table]:
+                row[name] = _hundredths(row[name])
         events[table] = rows
     _write_changes(events["field_changes"], data, problem)
     as_of = now if parts["as_of"] is None else parts["as_of"]
@@ -95,22 +100,21 @@ def check(sent: Sent, data: CompanyData, now: int, where: str) -> Posted:
 def _plain(row: Row, data: CompanyData, table: str, problem: Any, path: str) -> dict[str, Any]:
     """A row as the store would hold it: custom columns beside the others, money in hundredths."""
     plain = dict(row.__dict__)
-    own = {item.name: item for item in data.crm.attributes if item.custom and item.table == table}
+    own = data.own_columns[table]
     for name, value in plain.pop("custom").items():
         if name not in own:
             known = f"; there are {', '.join(own)}" if own else ""
             problem(f"{path}.custom.{name}", f"no such column of {table}{known}")
             continue
         plain[name] = value if value is None else _custom(own[name], value, problem, f"{path}.custom.{name}")
-    for name, column in TABLES[table].columns().items():
-        if column.kind is Kind.MONEY:
-            plain[name] = _hundredths(plain[name])
+    for name in MONEY[table]:
+        plain[name] = _hundredths(plain[name])
     return plain
 
 
 def _custom(column: Attribute, value: Any, problem: Any, path: str) -> Any:
     """A company's own column as the store would hold it."""
-    if column.kind in _TEXT:
+    if column.kind in TEXT:
         if isinstance(value, str):
             return value
     elif column.kind is Kind.TIME:
@@ -129,16 +133,16 @@ def _hundredths(value: Any) -> int | None:
 
 def _write_changes(rows: list[dict[str, Any]], data: CompanyData, problem: Any) -> None:
     """Bring old and new values of field changes to text, as the store holds them, and check that they can be read."""
-    kinds = {item.name: item.kind for item in data.crm.attributes if item.table == "opportunities"}
     for place, row in enumerate(rows):
-        kind = kinds.get(row["field"], Kind.TEXT)
+        column = data.history.attribute("opportunities", row["field"])
+        kind = Kind.TEXT if column is None else column.kind
         for name in ("old_value", "new_value"):
             value = row[name]
             if value is None or value == "":
                 continue
             text = str(value).lower() if isinstance(value, bool) else str(value)
             row[name] = text
-            if kind not in _TEXT and np.isnan(parse(kind, Coded.of([text]))[0]):
+            if kind not in TEXT and not readable(kind, text):
                 problem(f"field_changes.{place}.{name}", f"{text[:80]!r} is not a {kind}, which {row['field']} is")
 
 
@@ -205,12 +209,15 @@ def stored_account(data: CompanyData, key: str) -> dict[str, Any]:
     return found
 
 
-def _columns(table: str, rows: Sequence[dict[str, Any] | None], data: CompanyData) -> Columns:
-    kinds = {name: column.kind for name, column in TABLES[table].columns().items()}
-    kinds |= {item.name: item.kind for item in data.crm.attributes if item.table == table and item.custom}
+def _columns(table: str, rows: Sequence[dict[str, Any]], data: CompanyData) -> Columns:
+    """The columns of rows; one that none of them fills is left out, as of an export that lacks it."""
+    kinds = data.kinds[table]
+    names = dict.fromkeys(name for row in rows for name in row) if table in OWN else rows[0] if rows else ()
     columns: dict[str, Values] = {}
-    for name, kind in kinds.items():
-        columns[name] = encode(kind, [None if row is None else row.get(name) for row in rows])
+    for name in names:
+        values = [row.get(name) for row in rows]
+        if values.count(None) < len(values):
+            columns[name] = encode(kinds[name], values)
     return columns
 
 

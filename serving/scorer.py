@@ -114,8 +114,7 @@ class Current:
             win_probability=float(scores.p[row]), band=scores.band.levels[scores.band.codes[row]],
             base_rate=scores.base_rate, step_to_reference=scores.step, in_sample=in_sample,
             model_version=self.model.version,
-            reasons=[ReasonAnswer(feature=reason.feature, points=reason.points, value=reason.value, usual=reason.usual,
-                                  sentence=reason.sentence) for reason in scores.reasons(row, most)],
+            reasons=[ReasonAnswer(*reason) for reason in scores.reasons(row, most)],
         )  # fmt: skip
 
     # -- deals of the store --------------------------------------------------------------------------------------------

@@ -70,7 +70,7 @@ def make_folds(
     if step > 1:
 
         def kept(part: IntArray) -> IntArray:
-            return part[rows.deal[part] % step == 0]
+            return np.asarray(part[rows.deal[part] % step == 0], dtype=np.int64)
 
         folds = [Fold(fold.name, kept(fold.fit), kept(fold.test), fold.origin) for fold in folds]
     return [fold for fold in folds if _enough(history.won[rows.deal[fold.fit]], rows.deal[fold.fit]) and len(fold.test)]

@@ -6,11 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crm.tables import DAY, NAT, Coded, IntArray
 from features.asof import Events, Seen, smoothed_rate
+from features.asof_once import SeenOnce, look_back
 
 DAYS = st.integers(0, 12)
 KEYS = st.integers(-1, 3)
@@ -68,8 +70,18 @@ def assert_answers(
 ) -> None:
     key = np.array([key for key, _ in pairs], dtype=np.int32)
     as_of = np.array([day * DAY for _, day in pairs], dtype=np.int64)
-    answers = ask(Seen(arrays(events), key, as_of))
-    np.testing.assert_array_equal(np.asarray(answers), np.array([told(*pair) for pair in pairs]))
+    answers = np.asarray(ask(Seen(arrays(events), key, as_of)))
+    np.testing.assert_array_equal(answers, np.array([told(*pair) for pair in pairs]))
+    for place in range(len(pairs)):
+        assert_same_alone(answers, place, ask(look_back(arrays(events), key[[place]], as_of[[place]])))
+
+
+def assert_same_alone(answers: np.ndarray[tuple[int], np.dtype[np.generic]], place: int, once: object) -> None:
+    """A pair asked alone gets the very bits that it gets among others."""
+    alone = np.asarray(once)
+    assert alone.dtype == answers.dtype
+    assert alone.shape == (1,)
+    assert alone.tobytes() == answers[[place]].tobytes()
 
 
 def last(values: list[Event]) -> Event | None:
@@ -138,13 +150,21 @@ def test_count_since_a_moment_of_each_pair(
         for pair, day in zip(pairs, moments, strict=False)
     ]
     seen = Seen(arrays(events), key, as_of * DAY)
-    np.testing.assert_array_equal(seen.count_since(since), np.array(told, dtype=float))
+    answers = seen.count_since(since)
+    np.testing.assert_array_equal(answers, np.array(told, dtype=float))
+    for place in range(len(pairs)):
+        alone = look_back(arrays(events), key[[place]], as_of[[place]] * DAY)
+        assert_same_alone(answers, place, alone.count_since(since[[place]]))
 
 
 def test_no_keys_at_all() -> None:
     none = np.zeros(0, dtype=np.int64)
     events = Events(none, none, 0, columns={"word": Coded.of([]), "n": np.zeros(0), "flag": np.zeros(0, dtype=bool)})
-    seen = Seen(events, np.array([-1]), np.array([5]))
+    ask_all(Seen(events, np.array([-1]), np.array([5])))
+    ask_all(look_back(events, np.array([-1]), np.array([5])))
+
+
+def ask_all(seen: Seen) -> None:
     assert seen.count().tolist() == [0]
     assert seen.count(days=3).tolist() == [0]
     assert seen.total("n").tolist() == [0]
@@ -157,6 +177,28 @@ def test_no_keys_at_all() -> None:
     assert np.isnan(seen.days_since_last("flag")).all()
     assert np.isnan(seen.days_since_first()).all()
     assert seen.count_since(np.array([1.0])).tolist() == [0]
+
+
+@pytest.mark.parametrize("when", [3, 700, 1999])
+def test_a_pair_alone_in_a_long_history_gets_the_same_bits(when: int) -> None:
+    """Of long histories the prefix sums are read, of short ones the events themselves."""
+    random = np.random.default_rng(5)
+    n = 4000
+    flag, amount = random.random(n) < 0.1, np.where(random.random(n) < 0.1, np.nan, random.integers(-9, 10**9, n))
+    word = Coded(random.integers(-1, 40, n).astype(np.int32), tuple(f"w{code:02}" for code in range(40)))
+    events = Events(random.integers(0, 2, n), np.arange(n) // 2 * DAY, 2,
+                    columns={"flag": flag, "amount": amount, "word": word})  # fmt: skip
+    both = Seen(events, np.array([0, 1]), np.array([when, when]) * DAY)
+    for key in range(2):
+        alone = look_back(events, np.array([key]), np.array([when * DAY]))
+        assert isinstance(alone, SeenOnce)
+        for ask in (
+            lambda seen: seen.count("flag"), lambda seen: seen.count("flag", days=300),
+            lambda seen: seen.total("amount"), lambda seen: seen.total("amount", days=40),
+            lambda seen: seen.distinct("word"), lambda seen: seen.days_since_last("flag"),
+            lambda seen: seen.last("amount", where="flag"), lambda seen: seen.last_code("word"),
+        ):  # fmt: skip
+            assert_same_alone(ask(both), key, ask(alone))
 
 
 def test_money_is_summed_without_rounding_whatever_other_keys_hold() -> None:

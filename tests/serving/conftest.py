@@ -104,10 +104,18 @@ Make = Callable[..., Any]
 
 
 @pytest.fixture(scope="session")
+def few_deals(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An export of some forty deals, for tests of what happens around an import; to be copied before it is changed."""
+    folder = tmp_path_factory.mktemp("few") / "export"
+    write(simulate(40, 4, until=UNTIL), folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def served(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     """A server of version 1, for tests that change nothing."""
     registry = world.registry(tmp_path_factory.mktemp("registry"), 1)
-    app = create_app(world.store_url, registry, refresh_seconds=0.1, max_deals=5, max_body_bytes=200_000,
+    app = create_app(world.store_url, registry, refresh_seconds=3600, max_deals=5, max_body_bytes=200_000,
                      now=lambda: NOW)  # fmt: skip
     with running(app) as client:
         yield client

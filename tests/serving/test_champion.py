@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,13 +13,12 @@ from fastapi import FastAPI
 
 from crm.importing import import_export
 from crm.mapping import load_mapping
-from crm.simulate import simulate, write
 from crm.store import Store
 from models.registry import Registry
 from serving.app import create_app
 from serving.champion import LAST_GOOD, Patience
 from tests.serving.as_json import deal_as_json
-from tests.serving.conftest import NOW, UNTIL, World
+from tests.serving.conftest import NOW, World
 from tests.serving.running import running, wait_for
 
 
@@ -31,6 +31,7 @@ def _ready(client: httpx.Client) -> dict[str, Any]:
     return answer
 
 
+@pytest.mark.slow
 def test_promotions_are_picked_up_without_a_failed_request(world: World, tmp_path: Path) -> None:
     registry = world.registry(tmp_path, 1)
     with running(_app(world, registry)) as client:
@@ -105,6 +106,7 @@ def test_a_changed_byte_with_nothing_before_it_is_no_model_and_not_ready(world: 
         assert "no model yet" in page["note"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("away", ["http", "sqlite"])
 def test_with_mlflow_away_the_last_good_copy_serves(world: World, tmp_path: Path, away: str) -> None:
     registry = world.registry(tmp_path, 2)
@@ -178,7 +180,8 @@ def test_no_champion_yet_shows_stage_rates(world: World, tmp_path: Path) -> None
         assert client.get("/v1/deals").json()["note"] is None
 
 
-def test_no_import_yet_then_one_then_another(world: World, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_no_import_yet_then_one_then_another(world: World, few_deals: Path, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'store.db'}"
     registry = world.registry(tmp_path, 1)
     body = {"opportunity": {"opportunity_id": "x", "created_at": "2025-06-01"}}
@@ -191,14 +194,13 @@ def test_no_import_yet_then_one_then_another(world: World, tmp_path: Path) -> No
         assert "no import yet" in page.json()["note"]
         assert client.get("/v1/deals/D00001").status_code == 404
         assert "no import yet" in client.post("/v1/score", json=body).json()["note"]
-        write(simulate(40, 4, until=UNTIL), tmp_path / "first")
-        mapping = load_mapping(tmp_path / "first" / "mapping.toml")
+        mapping = load_mapping(few_deals / "mapping.toml")
         with Store.open(url) as store:
-            import_export([tmp_path / "first"], mapping, store, imported_at=datetime(2025, 6, 30, tzinfo=UTC))
+            import_export([few_deals], mapping, store, imported_at=datetime(2025, 6, 30, tzinfo=UTC))
         wait_for(lambda: client.get("/readyz").status_code == 200)
         total = client.get("/v1/deals").json()["total"]
         assert total > 0
-        write(simulate(40, 5, until=UNTIL), tmp_path / "more")
+        shutil.copytree(few_deals, tmp_path / "more")
         for name in tmp_path.glob("more/*.csv"):
             name.write_text(name.read_text().replace("D000", "E000"))
         with Store.open(url) as store:
@@ -217,9 +219,8 @@ def test_a_store_that_cannot_be_used_is_told(world: World, tmp_path: Path) -> No
         assert client.get("/v1/deals").json()["deals"] == []
 
 
-def test_a_model_that_needs_what_the_store_lacks_is_refused(world: World, tmp_path: Path) -> None:
-    slim = tmp_path / "slim"
-    write(simulate(40, 4, until=UNTIL), slim)
+def test_a_model_that_needs_what_the_store_lacks_is_refused(world: World, few_deals: Path, tmp_path: Path) -> None:
+    slim = shutil.copytree(few_deals, tmp_path / "slim")
     text = (slim / "mapping.toml").read_text().replace('region = { from = "region"', 'area = { from = "region"')
     (slim / "mapping.toml").write_text(text)
     url = f"sqlite:///{tmp_path / 'store.db'}"

@@ -62,6 +62,7 @@ def test_what_may_be_sent_are_the_columns_of_the_schema() -> None:
         assert ("custom" in row.model_fields) == TABLES[name].custom
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("route", ROUTES)
 def test_no_request_breaks_it(served: httpx.Client, route: str) -> None:
     api = schemathesis.openapi.from_url(f"{served.base_url}/openapi.json")
