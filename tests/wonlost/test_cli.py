@@ -78,7 +78,7 @@ def test_too_few_deals_end_in_a_refusal_with_exit_code_3(line: Path) -> None:
         (("score",), "holds no opportunities yet"),
         (("score", "--out", "scores.xlsx"), "write to a .csv or a .parquet file"),
         (("simulate", "--deals", "5", "--out", "x", "--until", "soon"), "--until 'soon' is not a date"),
-        (("serve", "--host", "0.0.0.0"), "loopback"),
+        (("serve", "--host", "0.0.0.0"), "only this machine may connect"),
     ],
 )
 def test_errors_are_one_line_and_exit_code_1(tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
