@@ -66,6 +66,7 @@ def test_a_registry_that_cannot_be_reached_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # MLflow's own
 def test_versions_are_promoted_and_rolled_back(model: WinModel, tmp_path: Path) -> None:
     with quiet_mlflow():
         import mlflow
