@@ -119,6 +119,14 @@ class Events:
         assert isinstance(values, Coded), column
         return values.levels
 
+    def flag(self, column: str, level: str) -> str:
+        """Name of a flag column that tells where a text column has a value; none where no event has it."""
+        name = f"{column}={level}"
+        if name not in self:
+            levels = self.levels(column)
+            self._columns[name] = self.codes(column) == (levels.index(level) if level in levels else len(levels))
+        return name
+
     def before(self, key: IntArray, when: IntArray) -> IntArray:
         """Index just behind the last event of each key with time < when; the key's start where there is none.
 

@@ -33,6 +33,8 @@ class Feature:
         needs: Sources it is made of (`History.sources`); where one is absent, the feature is not computed.
         compute: Gives the values, shape (n_pairs,): float64 with NaN for missing, or a `Coded` for categories.
         doc: Its documentation: meaning, when it is known, and what a missing value means.
+        core: Whether it belongs to the few that carry most of what any sales process shows: on few deals, models of
+            these alone are tried as well.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Feature:
     needs: tuple[str, ...]
     compute: Compute
     doc: str
+    core: bool = False
 
     @property
     def is_category(self) -> bool:
@@ -53,13 +56,16 @@ _STATIC: dict[str, Feature] = {}
 _PROVIDERS: dict[str, Callable[[History], list[Feature]]] = {}
 
 
-def feature(*, unit: Unit, label: str, needs: Sequence[str] = ()) -> Callable[[Compute], Compute]:
+def feature(
+    *, unit: Unit, label: str, needs: Sequence[str] = (), core: bool = False
+) -> Callable[[Compute], Compute]:
     """Register a function as a feature; its name is the function's, its family the file's.
 
     Args:
         unit: Unit of the value.
         label: What it is, in the words of a rep.
         needs: Sources it is made of: `dates`, a table's name, or `table.column` of a column known before the close.
+        core: Whether models of few features are tried with it; see `Feature`.
     """
 
     def register(compute: Compute) -> Compute:
@@ -70,7 +76,7 @@ def feature(*, unit: Unit, label: str, needs: Sequence[str] = ()) -> Callable[[C
             raise FeatureError(f"feature {name!r} is declared in {known.family} and again in {family}")
         if not doc:
             raise FeatureError(f"feature {name!r} has no docstring; say what it means and when it is known")
-        _STATIC[name] = Feature(name, family, unit, label, tuple(needs), compute, doc)
+        _STATIC[name] = Feature(name, family, unit, label, tuple(needs), compute, doc, core)
         return compute
 
     return register

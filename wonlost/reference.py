@@ -41,7 +41,8 @@ def features_page() -> str:
         "# The features", NOTICE,
         "What is known about a deal at a moment. None can see an event at or after that moment; a test proves it for "
         "each. A feature whose sources the data lack is not used, and the run says so. Custom columns declared in the "
-        "mapping as `created` or `history` become features `custom.<name>` and `account.<name>`.", "",
+        "mapping as `created` or `history` become features `custom.<name>` and `account.<name>`; each open stage that "
+        "the mapping declares becomes `since.<stage>`, the days since the deal last entered it.", "",
     ]  # fmt: skip
     family = ""
     for feature in declared():

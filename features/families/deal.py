@@ -9,13 +9,13 @@ from features.moments import Moments
 from features.registry import feature
 
 
-@feature(unit="currency", label="amount", needs=["opportunities.amount"])
+@feature(unit="currency", label="amount", needs=["opportunities.amount"], core=True)
 def amount(at: Moments) -> FloatArray:
     """Amount of the deal as it stood, in currency units. Missing: none was entered yet."""
     return at.number("opportunities.amount") / 100
 
 
-@feature(unit="days", label="age of the deal", needs=["dates"])
+@feature(unit="days", label="age of the deal", needs=["dates"], core=True)
 def age_days(at: Moments) -> FloatArray:
     """Days since the deal was entered. Known from entry on."""
     return at.age_days
@@ -39,19 +39,19 @@ def entry_weekday(at: Moments) -> FloatArray:
     return ((at.created // DAY + 3) % 7 + 1).astype(np.float64)
 
 
-@feature(unit="days", label="time to the expected close", needs=["opportunities.expected_close_at", "dates"])
+@feature(unit="days", label="time to the expected close", needs=["opportunities.expected_close_at", "dates"], core=True)
 def days_to_expected_close(at: Moments) -> FloatArray:
     """Days from as_of to the expected close as it stood, negative when overdue. Missing: none recorded by then."""
     return (at.number("opportunities.expected_close_at") - at.as_of) / DAY
 
 
-@feature(unit="category", label="lead source", needs=["opportunities.lead_source"])
+@feature(unit="category", label="lead source", needs=["opportunities.lead_source"], core=True)
 def lead_source(at: Moments) -> Coded:
     """Where the deal came from, as it stood."""
     return at.category("opportunities.lead_source")
 
 
-@feature(unit="category", label="type of deal", needs=["opportunities.deal_type"])
+@feature(unit="category", label="type of deal", needs=["opportunities.deal_type"], core=True)
 def deal_type(at: Moments) -> Coded:
     """New business, renewal or expansion, as it stood."""
     return at.category("opportunities.deal_type")
@@ -63,7 +63,7 @@ def product(at: Moments) -> Coded:
     return at.category("opportunities.product")
 
 
-@feature(unit="category", label="segment", needs=["opportunities.segment"])
+@feature(unit="category", label="segment", needs=["opportunities.segment"], core=True)
 def segment(at: Moments) -> Coded:
     """Market segment of the deal, as it stood."""
     return at.category("opportunities.segment")
@@ -81,7 +81,7 @@ def industry(at: Moments) -> Coded:
     return at.category("accounts.industry")
 
 
-@feature(unit="category", label="segment of the account", needs=["accounts.segment"])
+@feature(unit="category", label="segment of the account", needs=["accounts.segment"], core=True)
 def account_segment(at: Moments) -> Coded:
     """Size class of the account. Known at entry, where the mapping says so."""
     return at.category("accounts.segment")

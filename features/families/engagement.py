@@ -12,7 +12,7 @@ ACTIVITIES = ["activities"]
 DIRECTED = ["activities.direction"]
 
 
-@feature(unit="count", label="activities so far", needs=ACTIVITIES)
+@feature(unit="count", label="activities so far", needs=ACTIVITIES, core=True)
 def activities(at: Moments) -> FloatArray:
     """Activities on the deal before as_of."""
     return at.activities.count()
@@ -43,7 +43,7 @@ def momentum(at: Moments) -> FloatArray:
     return 2 * recent - at.activities.count(days=28)
 
 
-@feature(unit="days", label="silence", needs=ACTIVITIES)
+@feature(unit="days", label="silence", needs=ACTIVITIES, core=True)
 def days_silent(at: Moments) -> FloatArray:
     """Days since the last activity of any kind. Missing: none yet."""
     return at.activities.days_since_last()
@@ -142,7 +142,7 @@ def days_since_inbound(at: Moments) -> FloatArray:
     return at.activities.days_since_last("inbound")
 
 
-@feature(unit="category", label="last activity", needs=ACTIVITIES)
+@feature(unit="category", label="last activity", needs=ACTIVITIES, core=True)
 def last_activity(at: Moments) -> Coded:
     """Type of the last activity before as_of. Missing: none yet."""
     seen = at.activities

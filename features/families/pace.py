@@ -10,13 +10,13 @@ STAGES = ["stage_changes"]
 CLOSE_DATE = ["opportunities.expected_close_at"]
 
 
-@feature(unit="category", label="stage", needs=STAGES)
+@feature(unit="category", label="stage", needs=STAGES, core=True)
 def stage(at: Moments) -> Coded:
     """Stage that the deal was in: the last open stage entered before as_of. Missing: none recorded yet."""
     return at.stage
 
 
-@feature(unit="days", label="time in the present stage", needs=STAGES)
+@feature(unit="days", label="time in the present stage", needs=STAGES, core=True)
 def days_in_stage(at: Moments) -> FloatArray:
     """Days since the last stage change before as_of. Missing: none recorded yet."""
     return at.stage_changes.days_since_last()
@@ -70,7 +70,7 @@ def days_per_stage_change(at: Moments) -> FloatArray:
     return at.age_days / (1.0 + at.stage_changes.count())
 
 
-@feature(unit="count", label="times the close date was pushed", needs=CLOSE_DATE)
+@feature(unit="count", label="times the close date was pushed", needs=CLOSE_DATE, core=True)
 def pushes(at: Moments) -> FloatArray:
     """Changes of the expected close to a later date, before as_of."""
     return at.pushes.count("later")

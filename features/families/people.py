@@ -10,7 +10,7 @@ ROLES = ["contact_roles.added_at"]
 OWNER = ["opportunities.owner_id", "dates"]
 
 
-@feature(unit="count", label="contacts on the deal", needs=ROLES)
+@feature(unit="count", label="contacts on the deal", needs=ROLES, core=True)
 def contacts(at: Moments) -> FloatArray:
     """Different contacts entered on the deal before as_of."""
     return at.contact_roles.distinct("contact")

@@ -19,7 +19,7 @@ def _rate(at: Moments, source: str) -> FloatArray:
     return smoothed_rate(seen.total("won"), seen.count(), at.overall_rate)
 
 
-@feature(unit="ratio", label="win rate of the owner", needs=["opportunities.owner_id", "dates"])
+@feature(unit="ratio", label="win rate of the owner", needs=["opportunities.owner_id", "dates"], core=True)
 def owner_win_rate(at: Moments) -> FloatArray:
     """Smoothed win rate of the owner's deals closed before as_of."""
     return _rate(at, "opportunities.owner_id")
@@ -31,7 +31,7 @@ def owner_closed_deals(at: Moments) -> FloatArray:
     return at.track_record("opportunities.owner_id").count()
 
 
-@feature(unit="ratio", label="win rate with the account", needs=["opportunities.account_id", "dates"])
+@feature(unit="ratio", label="win rate with the account", needs=["opportunities.account_id", "dates"], core=True)
 def account_win_rate(at: Moments) -> FloatArray:
     """Smoothed win rate of the account's deals closed before as_of."""
     seen = at.track_record("opportunities.account_id")

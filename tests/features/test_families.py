@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import pytest
 
 from crm.schema import Kind, Known
-from crm.tables import CrmData
+from crm.tables import CrmData, Process
 from features.registry import declared
 from tests.features.small import crm_of, values_at
 
@@ -314,3 +314,17 @@ def test_custom_attributes_of_every_kind() -> None:
         "custom.strategic": {"D1": 1.0, "D2": None},
         "custom.trial_at": {"D1": 5.0, "D2": None},
     }
+
+
+def test_days_since_each_stage_was_entered() -> None:
+    # D1 left Negotiate and came back on the 8th; Contract is entered on the day itself, which cannot be seen yet
+    expected = {
+        "since.Contract": {"D1": None, "D2": None},
+        "since.Negotiate": {"D1": 3.0, "D2": None},
+        "since.Propose": {"D1": 6.0, "D2": None},
+        "since.Qualify": {"D1": 71.0, "D2": None},
+    }
+    values = values_at(PACE, "2024-05-11")
+    assert {name: by_deal for name, by_deal in values.items() if name.startswith("since.")} == expected
+    undeclared = CrmData(PACE.tables, PACE.attributes, Process(won_stages=("Won",), lost_stages=("Lost",)))
+    assert not any(name.startswith("since.") for name in values_at(undeclared, "2024-05-11"))

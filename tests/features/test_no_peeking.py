@@ -50,7 +50,7 @@ def test_no_feature_is_left_out() -> None:
     names = {item.name for item in features_of(history)}
     assert {item.name for item in declared()} <= names
     own = {f"custom.{name}" for name, (_, known) in CUSTOM.items() if known is not Known.CLOSED}
-    own |= {f"account.{name}" for name in CUSTOM_OF_ACCOUNTS}
+    own |= {f"account.{name}" for name in CUSTOM_OF_ACCOUNTS} | {f"since.{stage}" for stage in STAGES}
     assert {name for name in names if "." in name} == own
     kinds = {CUSTOM[name.removeprefix("custom.")][0] for name in own if name.startswith("custom.")}
     assert kinds == set(Kind) - {Kind.ID, Kind.TEXT}
