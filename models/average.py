@@ -1,7 +1,9 @@
-"""The average of a line and trees in log-odds."""
+"""The average of several models in log-odds."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,64 +12,66 @@ from crm.tables import FloatArray
 from features.matrix import FeatureMatrix
 from models.estimator import Estimator
 from models.logistic import Logistic
-from models.trees import Trees, TreeSize
+from models.stage_age import StageAgeTable
+from models.trees import Trees
+
+PARTS: dict[str, type[Estimator]] = {kind.kind: kind for kind in (StageAgeTable, Logistic, Trees)}
 
 
 class Average(Estimator):
-    """Mean log-odds of logistic regression and trees: the line holds where data are thin, the trees where they are not.
+    """Mean log-odds of fitted models: a line holds where data are thin, trees where they are not.
+
+    Its parts are fitted by themselves, as they may read different features and rows of different weight.
 
     Args:
-        size: Size of the trees.
-        c: Inverse strength of the line's penalty.
-        threads: Threads of the trees.
+        parts: The fitted models, at least one.
     """
 
     kind = "average"
     complexity = 3
 
-    def __init__(self, size: TreeSize | None = None, c: float = 0.1, *, threads: int = 1) -> None:
-        self.line = Logistic(c)
-        self.trees = Trees(size, threads=threads)
-
-    @classmethod
-    def of(cls, line: Logistic, trees: Trees) -> Average:
-        """The average of two fitted models."""
-        model = cls()
-        model.line, model.trees = line, trees
-        return model
+    def __init__(self, parts: Sequence[Estimator]) -> None:
+        if not parts:
+            raise ValueError("an average needs at least one model")
+        self.parts = tuple(parts)
 
     def fit(self, matrix: FeatureMatrix, won: FloatArray, weight: FloatArray | None = None) -> None:
-        """See `Estimator.fit`."""
-        self.line.fit(matrix, won, weight)
-        self.trees.fit(matrix, won, weight)
+        """Fit every part on the same rows."""
+        for part in self.parts:
+            part.fit(matrix, won, weight)
 
     def margin(self, matrix: FeatureMatrix) -> FloatArray:
         """See `Estimator.margin`."""
-        return (self.line.margin(matrix) + self.trees.margin(matrix)) / 2
+        total = np.zeros(matrix.n_rows)
+        for part in self.parts:
+            total += part.margin(matrix)
+        return total / len(self.parts)
 
     @property
     def features(self) -> tuple[str, ...]:
-        """Columns that either reads."""
-        return tuple(dict.fromkeys((*self.line.features, *self.trees.features)))
+        """Columns that any part reads."""
+        return tuple(dict.fromkeys(name for part in self.parts for name in part.features))
 
     def contributions(self, matrix: FeatureMatrix) -> tuple[FloatArray, float]:
-        """Mean of the two models' contributions, feature by feature."""
+        """Mean of the parts' contributions, feature by feature."""
         place = {name: number for number, name in enumerate(self.features)}
         total = np.zeros((matrix.n_rows, len(place)))
         reference = 0.0
-        for model in (self.line, self.trees):
-            parts, base = model.contributions(matrix)
-            total[:, [place[name] for name in model.features]] += parts / 2
-            reference += base / 2
+        for part in self.parts:
+            own, base = part.contributions(matrix)
+            total[:, [place[name] for name in part.features]] += own / len(self.parts)
+            reference += base / len(self.parts)
         return total, reference
 
     def save(self, folder: Path) -> None:
         """See `Estimator.save`."""
-        for name, model in (("line", self.line), ("trees", self.trees)):
-            (folder / name).mkdir()
-            model.save(folder / name)
+        (folder / "parts.json").write_text(json.dumps([part.kind for part in self.parts]))
+        for number, part in enumerate(self.parts):
+            (folder / str(number)).mkdir()
+            part.save(folder / str(number))
 
     @classmethod
     def load(cls, folder: Path) -> Average:
         """See `Estimator.load`."""
-        return cls.of(Logistic.load(folder / "line"), Trees.load(folder / "trees"))
+        kinds = json.loads((folder / "parts.json").read_text())
+        return cls([PARTS[kind].load(folder / str(number)) for number, kind in enumerate(kinds)])

@@ -16,6 +16,7 @@ from sklearn.isotonic import IsotonicRegression
 
 from crm.tables import FloatArray, IntArray
 from models.estimator import FLOOR, probability
+from models.metrics import row_log_loss
 
 FEW_DEALS = 1_000
 MANY_DEALS = 10_000
@@ -27,8 +28,8 @@ class Calibration(ABC):
     kind: ClassVar[str]
 
     @abstractmethod
-    def fit(self, margin: FloatArray, won: FloatArray) -> None:
-        """Learn from out-of-sample log-odds and outcomes, both of shape (n_rows,)."""
+    def fit(self, margin: FloatArray, won: FloatArray, weight: FloatArray | None = None) -> None:
+        """Learn from out-of-sample log-odds and outcomes, both of shape (n_rows,); rows weigh the same by default."""
 
     @abstractmethod
     def __call__(self, margin: FloatArray) -> FloatArray:
@@ -49,7 +50,7 @@ class Plain(Calibration):
 
     kind = "none"
 
-    def fit(self, margin: FloatArray, won: FloatArray) -> None:
+    def fit(self, margin: FloatArray, won: FloatArray, weight: FloatArray | None = None) -> None:
         """Nothing to learn."""
 
     def __call__(self, margin: FloatArray) -> FloatArray:
@@ -78,16 +79,17 @@ class Beta(Calibration):
     def __init__(self, a: float = 1.0, b: float = 1.0, c: float = 0.0) -> None:
         self.a, self.b, self.c = a, b, c
 
-    def fit(self, margin: FloatArray, won: FloatArray) -> None:
+    def fit(self, margin: FloatArray, won: FloatArray, weight: FloatArray | None = None) -> None:
         """Least log-loss, with a light pull of a and b towards 1 (a tenth of a row's weight)."""
+        each = np.ones(len(won)) if weight is None else weight / weight.mean()
         up, down = -np.logaddexp(0, -margin), np.logaddexp(0, margin)
 
         def loss(x: FloatArray) -> tuple[float, FloatArray]:
             a, b, c = (x[0], x[0], x[1]) if self._tied else (x[0], x[1], x[2])
             z = a * up + b * down + c
             p = 1 / (1 + np.exp(-np.clip(z, -35, 35)))
-            value = np.sum(np.logaddexp(0, z) - won * z) + 0.1 * ((a - 1) ** 2 + (b - 1) ** 2)
-            step = p - won
+            value = np.sum(each * (np.logaddexp(0, z) - won * z)) + 0.1 * ((a - 1) ** 2 + (b - 1) ** 2)
+            step = each * (p - won)
             da, db, dc = np.sum(step * up) + 0.2 * (a - 1), np.sum(step * down) + 0.2 * (b - 1), np.sum(step)
             return float(value), np.array([da + db, dc] if self._tied else [da, db, dc])
 
@@ -127,12 +129,13 @@ class Isotonic(Calibration):
         self.x: FloatArray = np.array([0.0]) if x is None else x
         self.y: FloatArray = np.array([0.5]) if y is None else y
 
-    def fit(self, margin: FloatArray, won: FloatArray) -> None:
+    def fit(self, margin: FloatArray, won: FloatArray, weight: FloatArray | None = None) -> None:
         """Pool adjacent violators; each pooled block becomes one point at its mean log-odds."""
-        fitted = IsotonicRegression().fit_transform(margin, won)
+        each = np.ones(len(won)) if weight is None else weight / weight.mean()
+        fitted = IsotonicRegression().fit_transform(margin, won, each)
         blocks, index = np.unique(fitted, return_inverse=True)
-        n = np.bincount(index)
-        self.x = np.bincount(index, margin) / n
+        n = np.bincount(index, each)
+        self.x = np.bincount(index, each * margin) / n
         edge = 1.0 / (len(won) + 2.0)
         self.y = np.clip((blocks * n + blocks.mean()) / (n + 1.0), edge, 1 - edge)
         self.y = np.maximum.accumulate(self.y)
@@ -162,8 +165,9 @@ def candidates(n_deals: int) -> list[type[Calibration]]:
 
 
 def choose(
-    margin: FloatArray, won: FloatArray, deal: IntArray, earlier: NDArray[np.bool_], later: NDArray[np.bool_]
-) -> tuple[Calibration, dict[str, float]]:
+    margin: FloatArray, won: FloatArray, deal: IntArray, earlier: NDArray[np.bool_], later: NDArray[np.bool_],
+    weight: FloatArray | None = None,
+) -> tuple[Calibration, dict[str, float]]:  # fmt: skip
     """The calibration that lowers log-loss on a later slice, fitted on everything; none where none does.
 
     Args:
@@ -172,6 +176,7 @@ def choose(
         deal: Deal of each row, for counting how many stand behind.
         earlier: Flags of the rows to try on: those whose outcome was known before the later slice.
         later: Flags of the rows of the later slice.
+        weight: Weight of each row; all the same by default.
 
     Returns:
         The calibration, and the log-loss of each candidate on the later slice.
@@ -180,12 +185,12 @@ def choose(
     kinds = candidates(len(np.unique(deal[earlier])))
     if not earlier.any() or not later.any() or won[earlier].min() == won[earlier].max():
         return Plain(), losses
+    each = np.ones(len(won)) if weight is None else weight
     for kind in kinds:
         trial = kind()
-        trial.fit(margin[earlier], won[earlier])
-        p = trial(margin[later])
-        losses[kind.kind] = float(-np.mean(np.where(won[later] == 1, np.log(p), np.log1p(-p))))
+        trial.fit(margin[earlier], won[earlier], each[earlier])
+        losses[kind.kind] = float(np.average(row_log_loss(trial(margin[later]), won[later]), weights=each[later]))
     best = min(kinds, key=lambda kind: losses[kind.kind])
     chosen = best()
-    chosen.fit(margin, won)
+    chosen.fit(margin, won, each)
     return chosen, losses

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from crm.tables import FloatArray, IntArray
 from models.metrics import Interval, bootstrap_mean, row_log_loss
 
 LEAST = 40
 FEW = 200
+LEAST_GAIN = 0.01
+"""Share of the base rate's log-loss that a model must save."""
+MOST_HARM = 0.005
+"""Share of the champion's log-loss by which a model may be worse, at the upper bound of the difference."""
 
 
 class Refused(Exception):
@@ -24,12 +30,18 @@ class Decision:
         reason: Why, in one sentence.
         gain: Log-loss of the base rate less that of the model, by row, with its interval over deals.
         gain_share: The gain as a share of the base rate's log-loss.
+        on_table: Log-loss of the stage x age table less the model's, with its interval.
+        on_champion: Log-loss of the champion's recipe, refitted at the same origins, less the model's; None without one.
+        forced: Why somebody promoted it against the gate; empty where nobody did.
     """
 
     promoted: bool
     reason: str
     gain: Interval
     gain_share: float
+    on_table: Interval
+    on_champion: Interval | None = None
+    forced: str = ""
 
 
 def check_enough(n_won: int, n_lost: int, until: str, least: int = LEAST) -> list[str]:
@@ -57,21 +69,53 @@ def check_enough(n_won: int, n_lost: int, until: str, least: int = LEAST) -> lis
     return []
 
 
-def judge(p: FloatArray, base: FloatArray, won: FloatArray, deal: IntArray) -> Decision:
-    """Promote a model that beats the base rate with an interval over deals that excludes zero.
+def judge(
+    p: FloatArray, base: FloatArray, table: FloatArray, won: FloatArray, deal: IntArray, weight: FloatArray,
+    champion: FloatArray | None = None,
+) -> Decision:  # fmt: skip
+    """Promote a model that surely beats the base rate, by enough, and is not worse than the champion.
+
+    Enough is `LEAST_GAIN` of the base rate's log-loss; surely is an interval over deals that excludes zero. Against the
+    champion, the upper bound of the difference may be `MOST_HARM` of its log-loss.
 
     Args:
-        p: The model's out-of-sample probabilities, calibrated.
+        p: The model's out-of-sample probabilities, calibrated, shape (n_rows,).
         base: The base rate's, as it was known at the same origins.
+        table: The stage x age table's.
         won: Outcomes.
         deal: Deal of each row.
+        weight: What each row stands for among rows of open deals.
+        champion: What the champion's recipe, refitted at the same origins and calibrated in the same way, says.
     """
-    base_loss = row_log_loss(base, won)
-    gain = bootstrap_mean(base_loss - row_log_loss(p, won), deal)
-    share = gain.mean / float(base_loss.mean())
-    figures = (f"log-loss {100 * share:+.1f} % better than the base rate, "
-               f"interval {gain.lower:+.4f} to {gain.upper:+.4f} nats")  # fmt: skip
-    if gain.lower <= 0:
-        return Decision(False, f"no signal: what was known of open deals does not tell won from lost better than "
-                               f"the base rate does ({figures})", gain, share)  # fmt: skip
-    return Decision(True, f"beats the base rate ({figures})", gain, share)
+    loss = row_log_loss(p, won)
+
+    def gain_on(other: FloatArray) -> tuple[Interval, float]:
+        against = row_log_loss(other, won)
+        return bootstrap_mean(against - loss, deal, weight=weight), float(np.average(against, weights=weight))
+
+    gain, base_loss = gain_on(base)
+    on_table, table_loss = gain_on(table)
+    on_champion, champion_loss = (None, 1.0) if champion is None else gain_on(champion)
+    share = gain.mean / base_loss
+    figures = (f"log-loss {_share(gain, base_loss)} better than the base rate, "
+               f"{_share(on_table, table_loss)} than stage x age")  # fmt: skip
+    reason = f"beats the base rate ({figures})"
+    promoted = True
+    if gain.lower <= 0 or share < LEAST_GAIN:
+        reason = (f"no signal: what was known of open deals does not tell won from lost better than the base rate "
+                  f"does, by at least {LEAST_GAIN:.0%} and surely ({figures})")  # fmt: skip
+        promoted = False
+    elif on_champion is not None:
+        against = f"{_share(on_champion, champion_loss)} better than the champion's recipe"
+        reason = f"beats the base rate ({figures}, {against})"
+        if -on_champion.lower > MOST_HARM * champion_loss:
+            reason = (f"not better than the champion: it may be worse by more than {MOST_HARM:.1%} ({against}; "
+                      f"{figures})")  # fmt: skip
+            promoted = False
+    return Decision(promoted, reason, gain, share, on_table, on_champion)
+
+
+def _share(gain: Interval, of: float) -> str:
+    """A gain as a share of a log-loss, with its interval."""
+    mean, lower, upper = (100 * value / of for value in (gain.mean, gain.lower, gain.upper))
+    return f"{mean:+.1f} % [{lower:+.1f}, {upper:+.1f}]"

@@ -1,0 +1,205 @@
+"""The search for a recipe: every candidate fitted at past origins, and compared on what came next."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crm.tables import FloatArray, IntArray
+from models.calibration import KINDS, Calibration, Plain, choose
+from models.estimator import Estimator
+from models.metrics import row_log_loss
+from training.data import TrainingData
+from training.recipes import Part, Recipe
+from training.splits import Fold
+from training.weights import Weighting, even_weight, recency
+
+TIE = 0.001
+"""Recipes whose log-loss lies within this share of the best count as equally good; the simplest of them is taken."""
+HALF_LIVES = (0.5, 0.2)
+Step = Callable[[str], None]
+
+
+class Search:
+    """Models fitted at origins, each once, and what they said of the rows that came next.
+
+    Args:
+        data: The rows.
+        folds: The origins.
+        threads: Threads of LightGBM.
+        step: Called before each fit, with what it is.
+
+    Attributes:
+        rows: Places of the out-of-sample rows in the data, in order of fold, shape (n_test,).
+        fold: Number of each row's fold.
+        won: Outcomes.
+        deal: Deals.
+        weight: What each row stands for among rows of open deals (`FollowUp`); ones without dates.
+        seconds: Seconds spent fitting and predicting, by model.
+    """
+
+    def __init__(
+        self, data: TrainingData, folds: Sequence[Fold], *, threads: int = 1, step: Step = lambda _: None
+    ) -> None:
+        self.data, self.folds, self.threads, self.step = data, list(folds), threads, step
+        self.rows: IntArray = np.concatenate([fold.test for fold in folds])
+        self.fold: IntArray = np.repeat(np.arange(len(folds)), [len(fold.test) for fold in folds])
+        self.won, self.deal = data.won[self.rows], data.rows.deal[self.rows]
+        self.weight = self._follow_up(self.rows, data.cut)
+        self.seconds: dict[str, float] = {}
+        self._margins: dict[tuple[Part, Weighting], FloatArray] = {}
+
+    def _follow_up(self, rows: IntArray, end: int) -> FloatArray:
+        """Weights of out-of-sample rows by what was known at a moment."""
+        data, start = self.data, self.folds[0].origin
+        if data.follow_up is None:
+            return np.ones(len(rows))
+        return data.follow_up.weights(data.rows.as_of[rows], data.closed[rows], start, end)
+
+    def fit_weight(self, rows: IntArray, weighting: Weighting, end: int | None) -> FloatArray:
+        """Weights of rows in a fit, together as heavy as their deals.
+
+        Args:
+            rows: Places of the rows.
+            weighting: How they weigh.
+            end: The origin, in microseconds; None without dates.
+        """
+        data = self.data
+        weight = np.ones(len(rows))
+        if weighting.half_life is not None and data.order is not None:
+            weight *= recency(data.order[rows], data.rows.deal[rows], weighting.half_life)
+        if weighting.censoring and data.follow_up is not None and end is not None:
+            weight *= data.follow_up.weights(data.rows.as_of[rows], data.closed[rows], None, end)
+        return weight / weight.mean() * even_weight(data.rows.deal[rows])
+
+    def fit(self, part: Part, weighting: Weighting, rows: IntArray, end: int | None) -> Estimator:
+        """A part fitted on rows."""
+        weight = self.fit_weight(rows, weighting, end)
+        return part.fitted(self.data.matrix.take(rows), self.data.won[rows], weight, self.data.core, self.threads)
+
+    def part_margin(self, part: Part, weighting: Weighting) -> FloatArray:
+        """What a part said out of sample, in log-odds, shape (n_test,)."""
+        key = (part, weighting)
+        if key not in self._margins:
+            said = []
+            for fold in self.folds:
+                name = ", ".join(text for text in (part.kind, "core" if part.core else "", weighting.name) if text)
+                self.step(f"{name} at {fold.name}")
+                start = time.perf_counter()
+                fitted = self.fit(part, weighting, fold.fit, fold.origin)
+                said.append(fitted.margin(self.data.matrix.take(fold.test)))
+                self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+            self._margins[key] = np.concatenate(said)
+        return self._margins[key]
+
+    def margin(self, recipe: Recipe) -> FloatArray:
+        """What a recipe said out of sample, in log-odds, shape (n_test,)."""
+        total = np.zeros(len(self.rows))
+        for part in recipe.parts:
+            total += self.part_margin(part, recipe.weighting)
+        return total / len(recipe.parts)
+
+    def loss(self, p: FloatArray) -> float:
+        """Mean log-loss of out-of-sample probabilities, every row weighing what it stands for."""
+        return float(np.average(row_log_loss(p, self.won), weights=self.weight))
+
+    def known_earlier(self, number: int) -> NDArray[np.bool_]:
+        """Rows of earlier folds whose outcome was known at a fold's origin: a calibration may learn from no others."""
+        earlier = self.fold < number
+        origin = self.folds[number].origin
+        return earlier if origin is None else earlier & (self.data.closed[self.rows] < origin)
+
+    def calibrated(self, margin: FloatArray, kind: str) -> FloatArray:
+        """Out-of-sample probabilities, each fold calibrated by a form fitted on what was known at its origin."""
+        p = np.empty(len(margin))
+        for number in np.unique(self.fold):
+            now, earlier = self.fold == number, self.known_earlier(int(number))
+            form: Calibration = Plain()
+            if earlier.any() and self.won[earlier].min() < self.won[earlier].max():
+                form = KINDS[kind]()
+                origin = self.folds[number].origin
+                weight = np.ones(int(earlier.sum())) if origin is None else self._follow_up(self.rows[earlier], origin)
+                form.fit(margin[earlier], self.won[earlier], weight)
+            p[now] = form(margin[now])
+        return p
+
+    def served(self, recipe: Recipe) -> Served:
+        """A recipe as it would serve: with the calibration that suits it."""
+        margin = self.margin(recipe)
+        last = int(self.fold.max())
+        calibration, tried = choose(
+            margin, self.won, self.deal, self.known_earlier(last), self.fold == last, self.weight
+        )
+        return Served(recipe, calibration, tried, self.calibrated(margin, calibration.kind))
+
+
+@dataclass(frozen=True)
+class Served:
+    """A recipe with its calibration.
+
+    Attributes:
+        recipe: The recipe.
+        calibration: Fitted on all out-of-sample log-odds.
+        calibration_losses: Log-loss of each calibration tried, on the last origin's rows.
+        p: Out-of-sample probabilities, calibrated on earlier folds only.
+    """
+
+    recipe: Recipe
+    calibration: Calibration
+    calibration_losses: dict[str, float]
+    p: FloatArray
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the search found.
+
+    Attributes:
+        served: The chosen recipe, as it would serve.
+        losses: Out-of-sample log-loss of each recipe tried, not calibrated, rows weighing what they stand for.
+    """
+
+    served: Served
+    losses: dict[str, float]
+
+
+def choose_recipe(search: Search, candidates: Sequence[Recipe]) -> Choice:
+    """The recipe with the least out-of-sample log-loss, the simplest of those that are equally good.
+
+    The best of the candidates is then tried with rows weighed by recency and by censoring, and keeps what helps.
+    Whatever is chosen must still be at least as good as the simplest candidate once both stand as they would serve,
+    calibrated; else the simplest serves.
+
+    Args:
+        search: The rows and origins.
+        candidates: The recipes, the simplest first.
+    """
+    losses: dict[str, float] = {}
+
+    def best_of(recipes: Sequence[Recipe]) -> Recipe:
+        losses.update({item.name: search.loss(Plain()(search.margin(item))) for item in recipes})
+        least = min(losses[item.name] for item in recipes)
+        good = [item for item in recipes if losses[item.name] <= least * (1 + TIE)]
+        return min(good, key=lambda item: (item.complexity, losses[item.name]))
+
+    chosen = best_of(candidates)
+    if chosen.complexity > 0:
+        for weightings in _weightings(search.data):
+            chosen = best_of([chosen, *(replace(chosen, weighting=way(chosen.weighting)) for way in weightings)])
+    served, simplest = search.served(chosen), search.served(candidates[0])
+    return Choice(simplest if search.loss(simplest.p) < search.loss(served.p) else served, losses)
+
+
+def _weightings(data: TrainingData) -> list[list[Callable[[Weighting], Weighting]]]:
+    """Ways to weigh rows, in the rounds in which they are tried; each round keeps what the one before it found."""
+    rounds: list[list[Callable[[Weighting], Weighting]]] = []
+    if data.order is not None:
+        rounds.append([partial(replace, half_life=share) for share in HALF_LIVES])
+    if data.follow_up is not None:
+        rounds.append([partial(replace, censoring=True)])
+    return rounds
