@@ -18,10 +18,13 @@ from models.errors import FeatureMismatch
 from models.estimator import Estimator, log_odds
 from models.explain import Described, share_points
 from models.logistic import Logistic
+from models.odoo import OdooBayes
 from models.stage_age import StageAgeTable
 from models.trees import Trees
 
-ESTIMATORS: dict[str, type[Estimator]] = {kind.kind: kind for kind in (StageAgeTable, Logistic, Trees, Average)}
+ESTIMATORS: dict[str, type[Estimator]] = {
+    kind.kind: kind for kind in (StageAgeTable, OdooBayes, Logistic, Trees, Average)
+}
 
 Band = Literal["high", "medium", "low"]
 BANDS: tuple[Band, ...] = ("high", "medium", "low")
