@@ -20,6 +20,8 @@ from models.metrics import row_log_loss
 
 FEW_DEALS = 1_000
 MANY_DEALS = 10_000
+PRIOR = 0.3
+"""How far from 1 and 0 the slopes and the shift of a calibration are expected to lie, in log-odds, before any data."""
 
 
 class Calibration(ABC):
@@ -29,7 +31,13 @@ class Calibration(ABC):
 
     @abstractmethod
     def fit(self, margin: FloatArray, won: FloatArray, weight: FloatArray | None = None) -> None:
-        """Learn from out-of-sample log-odds and outcomes, both of shape (n_rows,); rows weigh the same by default."""
+        """Learn from out-of-sample log-odds and outcomes, both of shape (n_rows,).
+
+        Args:
+            margin: Log-odds.
+            won: 1 won, 0 lost.
+            weight: How much evidence each row is, 1 being a deal; 1 each by default.
+        """
 
     @abstractmethod
     def __call__(self, margin: FloatArray) -> FloatArray:
@@ -80,18 +88,21 @@ class Beta(Calibration):
         self.a, self.b, self.c = a, b, c
 
     def fit(self, margin: FloatArray, won: FloatArray, weight: FloatArray | None = None) -> None:
-        """Least log-loss, with a light pull of a and b towards 1 (a tenth of a row's weight)."""
-        each = np.ones(len(won)) if weight is None else weight / weight.mean()
+        """Most probable values, with a, b ~ normal(1, PRIOR) and c ~ normal(0, PRIOR): few deals change little."""
+        each = np.ones(len(won)) if weight is None else weight
+        pull = 1 / (2 * PRIOR**2)
         up, down = -np.logaddexp(0, -margin), np.logaddexp(0, margin)
 
         def loss(x: FloatArray) -> tuple[float, FloatArray]:
             a, b, c = (x[0], x[0], x[1]) if self._tied else (x[0], x[1], x[2])
             z = a * up + b * down + c
             p = 1 / (1 + np.exp(-np.clip(z, -35, 35)))
-            value = np.sum(each * (np.logaddexp(0, z) - won * z)) + 0.1 * ((a - 1) ** 2 + (b - 1) ** 2)
+            value = np.sum(each * (np.logaddexp(0, z) - won * z)) 
+            value += pull * ((a - 1) ** 2 + (0.0 if self._tied else (b - 1) ** 2) + c**2)
             step = each * (p - won)
-            da, db, dc = np.sum(step * up) + 0.2 * (a - 1), np.sum(step * down) + 0.2 * (b - 1), np.sum(step)
-            return float(value), np.array([da + db, dc] if self._tied else [da, db, dc])
+            da, db, dc = np.sum(step * up), np.sum(step * down), np.sum(step) + 2 * pull * c
+            da += 2 * pull * (a - 1)
+            return float(value), np.array([da + db, dc] if self._tied else [da, db + 2 * pull * (b - 1), dc])
 
         start = [1.0, 0.0] if self._tied else [1.0, 1.0, 0.0]
         bounds = [(0.05, 20.0)] * (len(start) - 1) + [(-20.0, 20.0)]
@@ -131,12 +142,12 @@ class Isotonic(Calibration):
 
     def fit(self, margin: FloatArray, won: FloatArray, weight: FloatArray | None = None) -> None:
         """Pool adjacent violators; each pooled block becomes one point at its mean log-odds."""
-        each = np.ones(len(won)) if weight is None else weight / weight.mean()
+        each = np.ones(len(won)) if weight is None else weight
         fitted = IsotonicRegression().fit_transform(margin, won, each)
         blocks, index = np.unique(fitted, return_inverse=True)
         n = np.bincount(index, each)
         self.x = np.bincount(index, each * margin) / n
-        edge = 1.0 / (len(won) + 2.0)
+        edge = 1.0 / (each.sum() + 2.0)
         self.y = np.clip((blocks * n + blocks.mean()) / (n + 1.0), edge, 1 - edge)
         self.y = np.maximum.accumulate(self.y)
 
@@ -176,7 +187,7 @@ def choose(
         deal: Deal of each row, for counting how many stand behind.
         earlier: Flags of the rows to try on: those whose outcome was known before the later slice.
         later: Flags of the rows of the later slice.
-        weight: Weight of each row; all the same by default.
+        weight: How much evidence each row is, 1 being a deal; 1 each by default.
 
     Returns:
         The calibration, and the log-loss of each candidate on the later slice.

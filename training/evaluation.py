@@ -14,6 +14,7 @@ from models.metrics import Interval, Metrics, age_bands, auc, bootstrap_mean, by
 
 LEAST_ROWS = 20
 MODEL = "model"
+CHAMPION = "champion's recipe"
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,9 @@ class Tested:
         won: 1 or 0.
         stage: Stage at as_of, all missing where there are none.
         age_days: Age at as_of, NaN where there are no dates.
-        p: Probabilities by name: `model`, and each baseline and candidate.
+        segment: Segment of the deal or of its account at as_of, all missing where there is none.
+        weight: What each row stands for among rows of open deals; ones without dates.
+        p: Probabilities by name: `model`, the champion's recipe where there is one, and each baseline and candidate.
     """
 
     deal_ids: tuple[str, ...]
@@ -38,7 +41,14 @@ class Tested:
     won: FloatArray
     stage: Coded
     age_days: FloatArray
+    segment: Coded
+    weight: FloatArray
     p: Mapping[str, FloatArray]
+
+    @property
+    def groups(self) -> dict[str, Coded]:
+        """Groupings of the rows that people look at, by name."""
+        return {"stage": self.stage, "age": age_bands(self.age_days), "segment": self.segment}
 
     def frame(self) -> pd.DataFrame:
         """As a table: one row per (opportunity_id, as_of), probabilities in columns."""
@@ -49,6 +59,8 @@ class Tested:
             "won": self.won,
             "stage": self.stage.strings(),
             "age_days": self.age_days,
+            "segment": self.segment.strings(),
+            "weight": self.weight,
         }
         return pd.DataFrame(data | dict(self.p))
 
@@ -58,16 +70,14 @@ class Report:
     """Figures of a run.
 
     Attributes:
-        overall: By `model`, baseline and candidate.
-        by_stage: Of the model and the stage x age table, by stage.
-        by_age: The same, by age band.
-        gain_on_table: Log-loss of stage x age less the model's, with its interval over deals.
+        overall: By `model`, champion, baseline and candidate, each row counting once.
+        weighted: The same, each row counting for the rows of open deals that it stands for (`FollowUp`).
+        groups: By grouping (`stage`, `age`, `segment`), then as in `overall`, then by group; small groups are left out.
     """
 
     overall: dict[str, Metrics]
-    by_stage: dict[str, dict[str, Metrics]]
-    by_age: dict[str, dict[str, Metrics]]
-    gain_on_table: Interval
+    weighted: dict[str, Metrics]
+    groups: dict[str, dict[str, dict[str, Metrics]]]
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
@@ -76,14 +86,18 @@ class Report:
 
 def evaluate(tested: Tested) -> Report:
     """Figures of all probabilities of a run."""
-    shown = (MODEL, "stage x age")
-    ages = age_bands(tested.age_days)
-    table = row_log_loss(tested.p["stage x age"], tested.won)
+    base, won = tested.p["base rate"], tested.won
+
+    def deals_of(name: str) -> IntArray | None:
+        return tested.deal if name == MODEL else None  # an interval costs a second
+
     return Report(
-        overall={name: Metrics.of(p, tested.won) for name, p in tested.p.items()},
-        by_stage={name: by_group(tested.p[name], tested.won, tested.stage, LEAST_ROWS) for name in shown},
-        by_age={name: by_group(tested.p[name], tested.won, ages, LEAST_ROWS) for name in shown},
-        gain_on_table=bootstrap_mean(table - row_log_loss(tested.p[MODEL], tested.won), tested.deal),
+        overall={name: Metrics.of(p, won, deal=deals_of(name), reference=base) for name, p in tested.p.items()},
+        weighted={name: Metrics.of(p, won, weight=tested.weight, reference=base) for name, p in tested.p.items()},
+        groups={
+            title: {name: by_group(p, won, group, LEAST_ROWS, reference=base) for name, p in tested.p.items()}
+            for title, group in tested.groups.items()
+        },
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -31,7 +31,7 @@ class Decision:
         gain: Log-loss of the base rate less that of the model, by row, with its interval over deals.
         gain_share: The gain as a share of the base rate's log-loss.
         on_table: Log-loss of the stage x age table less the model's, with its interval.
-        on_champion: Log-loss of the champion's recipe, refitted at the same origins, less the model's; None without one.
+        on_champion: The same for the champion's recipe, refitted at the same origins; None where nothing serves yet.
         forced: Why somebody promoted it against the gate; empty where nobody did.
     """
 
@@ -42,6 +42,12 @@ class Decision:
     on_table: Interval
     on_champion: Interval | None = None
     forced: str = ""
+
+    def overruled(self, why: str) -> Decision:
+        """Promoted by somebody's will, who says why; the same where the gate lets it through."""
+        if self.promoted:
+            return self
+        return replace(self, promoted=True, forced=why, reason=f"forced: {why}; the gate said: {self.reason}")
 
 
 def check_enough(n_won: int, n_lost: int, until: str, least: int = LEAST) -> list[str]:

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from crm.tables import Coded, FloatArray
-from models.metrics import Metrics, age_bands, calibration_bins
+from models.metrics import Metrics, calibration_bins
 from training.evaluation import MODEL, Report, Tested
 
 MODEL_COLOUR, TABLE_COLOUR = "#1f6f8b", "#c97b3c"
@@ -36,14 +36,14 @@ def _bars(axes: Axes, groups: dict[str, dict[str, Metrics]], title: str) -> None
 
 
 def draw(tested: Tested, report: Report, folder: Path) -> list[Path]:
-    """Draw calibration overall, by stage and by age, and log-loss by stage and by age, into a folder."""
+    """Draw calibration and log-loss, overall and by stage, age and segment, into a folder."""
     made = []
     figure = Figure(figsize=(6, 5), layout="constrained")
     calibration_axes(figure.subplots(), tested.p[MODEL], tested.won, "out of sample")
     made.append(_save(figure, folder / "calibration.png"))
-    for title, group in (("stage", tested.stage), ("age", age_bands(tested.age_days))):
+    for title, group in tested.groups.items():
         made += _by_group(tested, group, title, folder)
-    for title, groups in (("stage", report.by_stage), ("age", report.by_age)):
+    for title, groups in report.groups.items():
         if groups[MODEL]:
             figure = Figure(figsize=(7, 4), layout="constrained")
             _bars(figure.subplots(), groups, f"log-loss by {title}")

@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from crm.tables import FloatArray
 from features.matrix import FeatureMatrix
 from models.average import Average
 from models.estimator import Estimator
 from models.logistic import Logistic
+from models.odoo import OdooBayes
 from models.stage_age import StageAgeTable
 from models.trees import Trees, TreeSize
 from training.weights import PLAIN, Weighting
 
-Kind = Literal["base rate", "stage rate", "stage x age", "logistic", "trees"]
+Kind = Literal["base rate", "stage rate", "stage x age", "odoo", "logistic", "trees"]
 
 
 @dataclass(frozen=True)
@@ -34,31 +34,24 @@ class Part:
     size: TreeSize | None = None
     core: bool = False
 
-    def build(self, threads: int) -> Estimator:
-        """An unfitted model."""
+    def build(self, threads: int, stages: Sequence[str] = ()) -> Estimator:
+        """An unfitted model.
+
+        Args:
+            threads: Threads of LightGBM.
+            stages: Open stages in their order, where declared.
+        """
+        if self.kind == "odoo":
+            return OdooBayes(stages)
         if self.kind == "trees":
             return Trees(self.size, threads=threads)
         if self.kind == "logistic":
             return Logistic(self.c)
         return StageAgeTable(use_age=self.kind == "stage x age", use_stage=self.kind != "base rate")
 
-    def fitted(
-        self, matrix: FeatureMatrix, won: FloatArray, weight: FloatArray, core: Sequence[str], threads: int
-    ) -> Estimator:
-        """The model, fitted on rows.
-
-        Args:
-            matrix: The rows.
-            won: Their outcomes.
-            weight: Their weights.
-            core: Names of the core features.
-            threads: Threads of LightGBM.
-        """
-        estimator = self.build(threads)
-        if self.core:
-            matrix = FeatureMatrix({name: matrix.columns[name] for name in core}, matrix.n_rows)
-        estimator.fit(matrix, won, weight)
-        return estimator
+    def columns(self, matrix: FeatureMatrix, core: Sequence[str]) -> FeatureMatrix:
+        """The features that it reads."""
+        return FeatureMatrix({name: matrix.columns[name] for name in core}, matrix.n_rows) if self.core else matrix
 
 
 @dataclass(frozen=True)
@@ -120,7 +113,8 @@ BASE_RATE = Recipe("base rate", (Part("base rate"),), 0)
 STAGE_RATE = Recipe("stage rate", (Part("stage rate"),), 0)
 STAGE_AGE = Recipe("stage x age", (Part("stage x age"),), 0)
 LINE = Part("logistic")
-BASELINES = (BASE_RATE, STAGE_RATE)
+ODOO = Recipe("Odoo", (Part("odoo"),), 1)
+BASELINES = (BASE_RATE, STAGE_RATE, ODOO)
 
 
 def recipes(n_deals: int, core: Sequence[str] = ()) -> list[Recipe]:

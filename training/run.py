@@ -1,8 +1,7 @@
-"""The training run: rows, recipe search, refit, evaluation, the gate, MLflow."""
+"""The training run: rows, recipe search, refit, evaluation, the gate."""
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
@@ -11,55 +10,26 @@ import numpy as np
 
 from crm.schema import TABLES, Known
 from crm.tables import NAT, Coded, CrmData, FloatArray, IntArray, moment
-from features.history import History
-from features.matrix import FeatureMatrix, Snapshots, build_matrix, default_as_of, grid
-from features.records import NEVER
-from features.registry import Feature, absent_of, features_of
+from features.matrix import default_as_of
+from features.registry import absent_of
 from models.calibration import Plain
 from models.explain import Described
 from models.win import WinModel
-from training.evaluation import MODEL, Report, Tested, evaluate
+from training.data import TrainingData, prepare
+from training.evaluation import CHAMPION, MODEL, Report, Tested, evaluate
 from training.gate import LEAST, Decision, Refused, check_enough, judge
-from training.leaks import check_leaks
-from training.recipes import Choice, Recipe, choose_recipe, even_weight, predict_origins, recipes
+from training.leaks import ALARM_AUC, check_leaks
+from training.recipes import BASE_RATE, BASELINES, STAGE_AGE, Recipe, recipes
+from training.search import Choice, Search, choose_recipe
 from training.splits import Fold, make_folds, split_kind
+from training.tuning import Trial, best_of, tune
 
 Progress = Callable[[str, float], None]
 """Called with what is being done and the share done so far, 0 to 1."""
 
 
-SEARCH_ROWS = 400_000
+SEARCH_ROWS = 200_000
 """Rows that the search for a recipe looks at; of more, whole deals are left out. The refit uses every row."""
-
-
-@dataclass(frozen=True)
-class TrainingData:
-    """Rows of closed deals known before the cut.
-
-    Attributes:
-        history: All deals.
-        cut: Microseconds; for exports without dates, the time of import.
-        rows: Their places in time.
-        matrix: Their features.
-        won: Their outcomes.
-        features: What was computed.
-        data_hash: SHA-256 over rows, features and outcomes.
-    """
-
-    history: History
-    cut: int
-    rows: Snapshots
-    matrix: FeatureMatrix
-    won: FloatArray
-    features: list[Feature]
-    data_hash: str
-
-    @property
-    def n_deals(self) -> tuple[int, int]:
-        """Won and lost deals behind the rows."""
-        deals = np.unique(self.rows.deal)
-        won = int(self.history.won[deals].sum())
-        return won, len(deals) - won
 
 
 @dataclass(frozen=True)
@@ -67,12 +37,14 @@ class Trained:
     """What a run found.
 
     Attributes:
+        data: The rows.
         model: The chosen recipe, refitted on everything before the cut.
         choice: How it was chosen.
         folds: The origins.
         tested: Out-of-sample rows.
         report: Figures.
         decision: What the gate says.
+        trials: What Optuna tried.
         warnings: What the user should know.
         seconds: Seconds by part of the run.
     """
@@ -84,52 +56,15 @@ class Trained:
     tested: Tested
     report: Report
     decision: Decision
+    trials: list[Trial] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
 
 
-def prepare(crm: CrmData, cut: int) -> TrainingData:
-    """Rows, features and outcomes of all deals closed before a cut.
-
-    Args:
-        crm: The store's tables.
-        cut: Microseconds.
-
-    Raises:
-        Refused: There are no rows.
-    """
-    history = History(crm)
-    rows = grid(history, cut)
-    closed = history.closed[rows.deal]
-    dated = crm.process.time_basis == "dates"
-    known = ~np.isnan(history.won[rows.deal]) & ((closed < cut) if dated else (closed != NEVER))
-    rows = rows.take(known)
-    features = features_of(history)
-    matrix = build_matrix(history, features, rows)
-    won = history.won[rows.deal]
-    return TrainingData(history, cut, rows, matrix, won, features, _hash(history, rows, matrix, won))
-
-
-def _hash(history: History, rows: Snapshots, matrix: FeatureMatrix, won: FloatArray) -> str:
-    digest = hashlib.sha256()
-    digest.update("\n".join(history.deal_ids[deal] for deal in np.unique(rows.deal)).encode())
-    digest.update(rows.as_of.tobytes() + won.tobytes())
-    for name, values in sorted(matrix.columns.items()):
-        digest.update(name.encode())
-        if isinstance(values, Coded):
-            used = sorted({values.levels[code] for code in np.unique(values.codes) if code >= 0})
-            place = {level: rank for rank, level in enumerate(used)}
-            table = np.array([*(place.get(level, -1) for level in values.levels), -1], dtype=np.int32)
-            digest.update("\x1f".join(used).encode() + table[values.codes].tobytes())
-        else:
-            digest.update(values.tobytes())
-    return digest.hexdigest()
-
-
 def train(
     crm: CrmData, *, cut: int | None = None, threads: int = 1, least: int = LEAST,
-    candidates: list[Recipe] | None = None, allowed: Collection[str] = (),
-    progress: Progress = lambda _what, _share: None,
+    candidates: list[Recipe] | None = None, allowed: Collection[str] = (), champion: Recipe | None = None,
+    trials: int = 0, alarm: float = ALARM_AUC, progress: Progress = lambda _what, _share: None,
 ) -> Trained:  # fmt: skip
     """Train a win model on what was known before a cut: nothing is stored or registered.
 
@@ -138,8 +73,11 @@ def train(
         cut: Microseconds; by default the day by which everything imported is known.
         threads: Threads of LightGBM.
         least: Fewest won and fewest lost deals.
-        candidates: Recipes to try; the standard ones by default.
+        candidates: Recipes to try, the simplest first; the standard ones by default.
         allowed: Features that the leak alarm lets pass.
+        champion: Recipe of the version that serves; it is refitted at the same origins, and must not be better.
+        trials: Further recipes to try, proposed by Optuna.
+        alarm: AUC above which the leak alarm does not believe a single feature.
         progress: Told how far the run is.
 
     Raises:
@@ -150,60 +88,73 @@ def train(
     progress("features", 0.02)
     with _Timed(seconds, "features"):
         data = prepare(crm, cut)
-    dated = crm.process.time_basis == "dates"
-    warnings = check_enough(*data.n_deals, f"closed before {moment(cut):%Y-%m-%d}" if dated else "known", least)
+    warnings = check_enough(*data.n_deals, f"closed before {moment(cut):%Y-%m-%d}" if data.dated else "known", least)
     with _Timed(seconds, "leak alarm"):
-        check_leaks(data.matrix, data.won, data.rows.deal, allowed)
+        check_leaks(data.matrix, data.won, data.rows.deal, allowed, alarm)
     folds = make_folds(data.history, data.rows, data.matrix, cut, SEARCH_ROWS)
     if not folds:
         raise Refused("too short a history: no past moment leaves both enough closed deals to learn from and later "
                       "ones to test on")  # fmt: skip
-    candidates = recipes(threads, sum(data.n_deals)) if candidates is None else candidates
-    n_fits = len(folds) * (2 + sum(1 for recipe in candidates if not recipe.parts)) + 1
+    candidates = recipes(sum(data.n_deals), data.core) if candidates is None else candidates
+    parts = {part for recipe in (*BASELINES, *candidates) for part in recipe.parts}
+    n_fits = len(folds) * (len(parts) + 4 + 2 * trials)  # and some more for the weights
     done = 0
 
     def step(what: str) -> None:
         nonlocal done
         done += 1
-        progress(what, 0.1 + 0.8 * done / n_fits)
+        progress(what, 0.1 + 0.8 * min(done / n_fits, 1.0))
 
+    search = Search(data, folds, threads=threads, step=step)
+    tried: list[Trial] = []
+    if trials:
+        with _Timed(seconds, "tuning"):
+            tried = tune(search, trials, step)
+            candidates = [*candidates, best_of(tried)]
     with _Timed(seconds, "fits at origins"):
-        oos = predict_origins(data.matrix, data.won, data.rows.deal, folds, candidates, step)
-    with _Timed(seconds, "choice and evaluation"):
-        deal = data.rows.deal[oos.rows]
-        won = data.won[oos.rows]
-        choice = choose_recipe(candidates, oos, won, deal, data.history.closed[deal], folds)
-        tested = _tested(data, oos.rows, oos.fold, {name: Plain()(margin) for name, margin in oos.margins.items()},
-                         choice.p)  # fmt: skip
+        choice = choose_recipe(search, candidates)
+        p = {recipe.name: Plain()(search.margin(recipe)) for recipe in (*BASELINES, *candidates)}
+        if champion is not None:
+            p[CHAMPION] = search.served(champion).p
+    with _Timed(seconds, "evaluation"):
+        tested = _tested(search, p | {MODEL: choice.served.p})
         report = evaluate(tested)
-        decision = judge(choice.p, tested.p["base rate"], won, deal)
-    progress(f"refit of {choice.recipe.name} on everything before the cut", 0.92)
+        decision = judge(choice.served.p, p[BASE_RATE.name], p[STAGE_AGE.name], tested.won, tested.deal, tested.weight,
+                         p.get(CHAMPION))  # fmt: skip
+    recipe = choice.served.recipe
+    progress(f"refit of {recipe.name} on everything before the cut", 0.92)
     with _Timed(seconds, "refit"):
-        estimator = choice.recipe.build()
-        estimator.fit(data.matrix, data.won, even_weight(data.rows.deal))
+        every: IntArray = np.arange(len(data.rows), dtype=np.int64)
+        end = cut if data.dated else None
+        estimator = recipe.joined([search.fit(part, recipe.weighting, every, end) for part in recipe.parts])
     with _Timed(seconds, "usual values"):
         used = {item.name: item for item in data.features}
         described = {name: Described.learn(used[name], data.matrix, data.won) for name in estimator.features}
-    model = WinModel(estimator, choice.calibration, described, float(data.won.mean()), cut, choice.recipe.name, dated)
-    return Trained(data, model, choice, folds, tested, report, decision, warnings + _notices(data), seconds)
+    model = WinModel(estimator, choice.served.calibration, described, float(data.won.mean()), cut, recipe.name,
+                     data.dated, recipe.to_json())  # fmt: skip
+    return Trained(data, model, choice, folds, tested, report, decision, tried, warnings + _notices(data), seconds)
 
 
-def _tested(
-    data: TrainingData, rows: IntArray, fold: IntArray,
-    p: dict[str, FloatArray], model: FloatArray,
-) -> Tested:  # fmt: skip
-    deal = data.rows.deal[rows]
-    stage = data.matrix.columns.get("stage")
+def _tested(search: Search, p: dict[str, FloatArray]) -> Tested:
+    data, rows = search.data, search.rows
+    nothing = Coded(np.full(len(rows), -1, dtype=np.int32), ())
+
+    def category(*names: str) -> Coded:
+        found = [values for name in names if isinstance(values := data.matrix.columns.get(name), Coded)]
+        return found[0].take(rows) if found else nothing
+
     age = data.matrix.columns.get("age_days")
     return Tested(
-        deal_ids=tuple(np.array(data.history.deal_ids, dtype=object)[deal]),
+        deal_ids=tuple(np.array(data.history.deal_ids, dtype=object)[search.deal]),
         as_of=data.rows.as_of[rows],
-        fold=fold,
-        deal=deal,
-        won=data.won[rows],
-        stage=stage.take(rows) if isinstance(stage, Coded) else Coded(np.full(len(rows), -1, dtype=np.int32), ()),
+        fold=search.fold,
+        deal=search.deal,
+        won=search.won,
+        stage=category("stage"),
         age_days=age[rows] if isinstance(age, np.ndarray) else np.full(len(rows), np.nan),
-        p={MODEL: model, **p},
+        segment=category("segment", "account_segment"),
+        weight=search.weight,
+        p=p,
     )
 
 

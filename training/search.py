@@ -14,6 +14,7 @@ from crm.tables import FloatArray, IntArray
 from models.calibration import KINDS, Calibration, Plain, choose
 from models.estimator import Estimator
 from models.metrics import row_log_loss
+from models.odoo import last_rows
 from training.data import TrainingData
 from training.recipes import Part, Recipe
 from training.splits import Fold
@@ -75,12 +76,16 @@ class Search:
             weight *= recency(data.order[rows], data.rows.deal[rows], weighting.half_life)
         if weighting.censoring and data.follow_up is not None and end is not None:
             weight *= data.follow_up.weights(data.rows.as_of[rows], data.closed[rows], None, end)
-        return weight / weight.mean() * even_weight(data.rows.deal[rows])
+        return self._evidence(weight, data.rows.deal[rows])
 
     def fit(self, part: Part, weighting: Weighting, rows: IntArray, end: int | None) -> Estimator:
-        """A part fitted on rows."""
-        weight = self.fit_weight(rows, weighting, end)
-        return part.fitted(self.data.matrix.take(rows), self.data.won[rows], weight, self.data.core, self.threads)
+        """A part fitted on rows, given by their places; see `fit_weight`."""
+        data, deal = self.data, self.data.rows.deal[rows]
+        # Odoo counts a deal once, as it stood last
+        weight = last_rows(deal) if part.kind == "odoo" else self.fit_weight(rows, weighting, end)
+        estimator = part.build(self.threads, data.history.crm.process.stages)
+        estimator.fit(part.columns(data.matrix.take(rows), data.core), data.won[rows], weight)
+        return estimator
 
     def part_margin(self, part: Part, weighting: Weighting) -> FloatArray:
         """What a part said out of sample, in log-odds, shape (n_test,)."""
@@ -104,9 +109,15 @@ class Search:
             total += self.part_margin(part, recipe.weighting)
         return total / len(recipe.parts)
 
-    def loss(self, p: FloatArray) -> float:
-        """Mean log-loss of out-of-sample probabilities, every row weighing what it stands for."""
-        return float(np.average(row_log_loss(p, self.won), weights=self.weight))
+    def loss(self, p: FloatArray, rows: NDArray[np.bool_] | None = None) -> float:
+        """Mean log-loss of out-of-sample probabilities, every row weighing what it stands for.
+
+        Args:
+            p: Probabilities, shape (n_test,).
+            rows: Flags of the rows to look at; all by default.
+        """
+        weight = self.weight if rows is None else self.weight * rows
+        return float(np.average(row_log_loss(p, self.won), weights=weight))
 
     def known_earlier(self, number: int) -> NDArray[np.bool_]:
         """Rows of earlier folds whose outcome was known at a fold's origin: a calibration may learn from no others."""
@@ -123,18 +134,23 @@ class Search:
             if earlier.any() and self.won[earlier].min() < self.won[earlier].max():
                 form = KINDS[kind]()
                 origin = self.folds[number].origin
-                weight = np.ones(int(earlier.sum())) if origin is None else self._follow_up(self.rows[earlier], origin)
-                form.fit(margin[earlier], self.won[earlier], weight)
+                rows = self.rows[earlier]
+                weight = np.ones(len(rows)) if origin is None else self._follow_up(rows, origin)
+                form.fit(margin[earlier], self.won[earlier], self._evidence(weight, self.deal[earlier]))
             p[now] = form(margin[now])
         return p
+
+    @staticmethod
+    def _evidence(weight: FloatArray, deal: IntArray) -> FloatArray:
+        """Weights, scaled so that rows are together as much evidence as their deals."""
+        return np.asarray(weight / weight.mean() * even_weight(deal))
 
     def served(self, recipe: Recipe) -> Served:
         """A recipe as it would serve: with the calibration that suits it."""
         margin = self.margin(recipe)
         last = int(self.fold.max())
-        calibration, tried = choose(
-            margin, self.won, self.deal, self.known_earlier(last), self.fold == last, self.weight
-        )
+        evidence = self._evidence(self.weight, self.deal)
+        calibration, tried = choose(margin, self.won, self.deal, self.known_earlier(last), self.fold == last, evidence)
         return Served(recipe, calibration, tried, self.calibrated(margin, calibration.kind))
 
 

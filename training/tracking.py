@@ -15,6 +15,7 @@ from crm.tables import CrmData, moment
 from features.matrix import FeatureMatrix
 from features.registry import absent_of
 from models.bundle import save_bundle
+from models.errors import NoChampionError
 from models.registry import (
     DECISION,
     DIGEST,
@@ -30,6 +31,7 @@ from models.win import WinModel
 from training.evaluation import MODEL
 from training.gate import Refused
 from training.plots import draw
+from training.recipes import Recipe
 from training.run import Trained
 from training.splits import split_kind
 
@@ -54,9 +56,11 @@ def headline(trained: Trained) -> dict[str, Any]:
     table = trained.report.overall["stage x age"]
     won, lost = trained.data.n_deals
     return {
-        "recipe": trained.choice.recipe.name, "calibration": trained.choice.calibration.kind,
+        "recipe": trained.choice.served.recipe.name, "calibration": trained.choice.served.calibration.kind,
         "log_loss": model.log_loss, "brier": model.brier, "auc": model.auc, "ece": model.ece,
         "base_rate_log_loss": base.log_loss, "stage_age_log_loss": table.log_loss,
+        "weighted_log_loss": trained.report.weighted[MODEL].log_loss, "slope": model.slope,
+        "brier_skill": model.brier_skill, "forced": trained.decision.forced,
         "gain": trained.decision.gain_share, "gain_lower": trained.decision.gain.lower,
         "gain_upper": trained.decision.gain.upper, "won_deals": won, "lost_deals": lost,
         "trained_before": f"{moment(trained.data.cut):%Y-%m-%d}", "tested_rows": model.n,
@@ -86,6 +90,14 @@ class Tracker:
         place = self.artifacts.absolute().as_uri() if local else None
         return str(client.create_experiment(self.experiment, artifact_location=place))
 
+    def champion_recipe(self) -> Recipe | None:
+        """Recipe of the version that serves; None where there is none."""
+        try:
+            version = self.registry.champion()
+        except NoChampionError:
+            return None
+        return Recipe.from_json(self.registry.load(version).made_of)
+
     def record(self, trained: Trained, *, promote: bool = True) -> Version:
         """Log a run, register its model, and promote it if the gate lets it through.
 
@@ -103,7 +115,9 @@ class Tracker:
 
             mlflow.set_tracking_uri(self.registry.tracking_uri)
             with (
-                mlflow.start_run(experiment_id=self._experiment_id(), run_name=trained.choice.recipe.name) as run,
+                mlflow.start_run(
+                    experiment_id=self._experiment_id(), run_name=trained.choice.served.recipe.name
+                ) as run,
                 tempfile.TemporaryDirectory() as scratch,
             ):
                 self._log(trained, Path(scratch))
@@ -116,6 +130,12 @@ class Tracker:
                     self.registry.client.set_model_version_tag(self.registry.name, str(number), name, value)
                 mlflow.set_tags({"decision": trained.decision.reason, "promoted": trained.decision.promoted})
                 run_id = run.info.run_id
+                for number_of_trial, trial in enumerate(trained.trials):
+                    with mlflow.start_run(
+                        experiment_id=run.info.experiment_id, run_name=f"trial {number_of_trial}", nested=True
+                    ):
+                        mlflow.log_params(trial.settings)
+                        mlflow.log_metric("log_loss_of_earlier_origins", trial.loss)
         if trained.decision.promoted and promote:
             self.registry.promote(number)
         else:
@@ -138,11 +158,11 @@ class Tracker:
     def _log(self, trained: Trained, scratch: Path) -> None:
         import mlflow
 
-        data, choice = trained.data, trained.choice
+        data, served = trained.data, trained.choice.served
         won, lost = data.n_deals
         mlflow.log_params({
-            "trained_before": f"{moment(data.cut):%Y-%m-%d}", "recipe": choice.recipe.name,
-            "calibration": choice.calibration.kind, "splits": split_kind(data.history),
+            "trained_before": f"{moment(data.cut):%Y-%m-%d}", "recipe": served.recipe.name,
+            "calibration": served.calibration.kind, "splits": split_kind(data.history),
             "origins": ", ".join(fold.name for fold in trained.folds), "rows": len(data.rows),
             "won_deals": won, "lost_deals": lost, "features": len(trained.model.features),
         })  # fmt: skip
@@ -162,7 +182,8 @@ class Tracker:
             "absent": absent_of(data.history),
         }, "features.json")  # fmt: skip
         mlflow.log_dict({
-            **trained.report.to_json(), "recipes": choice.losses, "calibrations": choice.calibration_losses,
+            **trained.report.to_json(), "recipes": trained.choice.losses, "calibrations": served.calibration_losses,
+            "recipe": served.recipe.to_json(),
             "decision": asdict(trained.decision), "warnings": trained.warnings,
         }, "evaluation.json")  # fmt: skip
         tested = scratch / OUT_OF_SAMPLE

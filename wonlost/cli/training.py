@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,6 +14,7 @@ from wonlost.cli.console import (
     SIMULATED,
     AsOfOption,
     StoreOption,
+    UsageError,
     err,
     is_terminal,
     load,
@@ -26,14 +28,27 @@ from wonlost.cli.console import (
 
 if TYPE_CHECKING:
     from models.metrics import Metrics
+    from training.evaluation import Report
 
 REFUSED = 3
 AllowOption = Annotated[
     list[str] | None, typer.Option("--allow", metavar="FEATURE", help="A feature that the leak alarm lets pass.")
 ]
+TuneOption = Annotated[
+    int,
+    typer.Option(
+        "--tune", metavar="N", min=0, help="Let Optuna propose N more recipes; every trial is kept in MLflow."
+    ),
+]
+ForceOption = Annotated[
+    str | None, typer.Option("--force", metavar="REASON", help="Promote even if the gate refuses; the reason is kept.")
+]
 
 
-def train(as_of: AsOfOption = "", allow: AllowOption = None, store: StoreOption = "") -> None:
+def train(
+    as_of: AsOfOption = "", allow: AllowOption = None, tune: TuneOption = 0, force: ForceOption = None,
+    store: StoreOption = "",
+) -> None:  # fmt: skip
     """Train on what was known before a day, log the run, register the model, and promote it if it earned that.
 
     Exit code 0: promoted. 3: refused, with a line that says why. 1: an error.
@@ -43,6 +58,8 @@ def train(as_of: AsOfOption = "", allow: AllowOption = None, store: StoreOption 
     from training.run import train as run_training
     from training.tracking import Tracker
 
+    if force is not None and not force.strip():
+        raise UsageError("--force needs a reason, which is kept with the version")
     start = time.perf_counter()
     chosen = settings(store)
     crm = load(chosen)
@@ -59,21 +76,24 @@ def train(as_of: AsOfOption = "", allow: AllowOption = None, store: StoreOption 
 
         try:
             trained = run_training(crm, cut=cut, threads=chosen.threads, least=chosen.least_deals, allowed=allow or (),
+                                   champion=tracker.champion_recipe(), trials=tune, alarm=chosen.leak_alarm,
                                    progress=progress)  # fmt: skip
         except Refused as refusal:
             bar.stop()
             tracker.record_refusal(refusal, crm, cut)
             out.print(f"refused: {refusal}", markup=False)
             raise typer.Exit(REFUSED) from None
+        if force is not None:
+            trained = replace(trained, decision=trained.decision.overruled(force.strip()))
         progress("logging and registering", 0.95)
         before = time.perf_counter()
         version = tracker.record(trained)
         trained.seconds["logging"] = time.perf_counter() - before
         progress("done", 1.0)
     trained.seconds["loading"] = loading
-    _print_headline(trained.report.overall, trained.choice.recipe.name)
-    _print_groups("by stage", trained.report.by_stage)
-    _print_groups("by age", trained.report.by_age)
+    _print_headline(trained.report, trained.choice.served.recipe.name)
+    for title, groups in trained.report.groups.items():
+        _print_groups(f"by {title}", groups)
     for warning in [*trained.warnings, *_simulated(crm)]:
         err.print(f"note: {warning}", markup=False)
     out.print("seconds: " + ", ".join(f"{name} {value:.1f}" for name, value in trained.seconds.items()), markup=False)
@@ -100,16 +120,19 @@ def _bar() -> Progress:
                     disable=not is_terminal())  # fmt: skip
 
 
-def _print_headline(overall: dict[str, Metrics], recipe: str) -> None:
-    shown = {"base rate": "base rate", "stage rate": "stage rate", "stage x age": "stage x age", "logistic": "logistic",
+def _print_headline(report: Report, recipe: str) -> None:
+    shown = {"base rate": "base rate", "stage rate": "stage rate", "stage x age": "stage x age", "Odoo": "Odoo's rule",
+             "logistic": "logistic", "champion's recipe": "champion's recipe",
              "model": f"model: {recipe}, calibrated"}  # fmt: skip
     rows = []
     for name, label in shown.items():
-        metrics = overall.get(name)
+        metrics = report.overall.get(name)
         if metrics is not None:
-            figures = (metrics.log_loss, metrics.brier, metrics.auc, metrics.ece)
+            figures = (metrics.log_loss, report.weighted[name].log_loss, metrics.brier, metrics.auc, metrics.slope,
+                       metrics.ece)  # fmt: skip
             rows.append([label, *(f"{value:.4f}" for value in figures)])
-    out.print(table("out of sample, at past moments", ["", "log-loss", "Brier", "AUC", "ECE"], rows))
+    out.print(table("out of sample, at past moments",
+                    ["", "log-loss", "of open deals", "Brier", "AUC", "slope", "ECE"], rows))  # fmt: skip
 
 
 def _print_groups(title: str, groups: dict[str, dict[str, Metrics]]) -> None:
