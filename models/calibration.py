@@ -143,7 +143,7 @@ class Isotonic(Calibration):
     def fit(self, margin: FloatArray, won: FloatArray, weight: FloatArray | None = None) -> None:
         """Pool adjacent violators; each pooled block becomes one point at its mean log-odds."""
         each = np.ones(len(won)) if weight is None else weight
-        fitted = IsotonicRegression().fit_transform(margin, won, each)
+        fitted = IsotonicRegression().fit(margin, won, each).predict(margin)
         blocks, index = np.unique(fitted, return_inverse=True)
         n = np.bincount(index, each)
         self.x = np.bincount(index, each * margin) / n
