@@ -14,15 +14,17 @@ from scipy.special import expit
 
 from crm.tables import Coded, FloatArray, IntArray
 from models.estimator import log_odds
-from models.ranking import NAN, Bin, Ranked
+from models.ranking import N_BINS, NAN, Bin, Ranked
 from models.resampling import Interval, bootstrap_mean
 
 __all__ = [
-    "AGE_BANDS", "Bin", "Interval", "Metrics", "age_bands", "auc", "bootstrap_mean", "by_group", "by_groups",
+    "AGE_BANDS", "N_BINS", "Bin", "Interval", "Metrics", "age_bands", "auc", "bootstrap_mean", "by_group", "by_groups",
     "calibration_bins", "calibration_line", "row_log_loss",
 ]  # fmt: skip
 
 TOP_SHARE = 0.1
+NOTHING = 1e-20
+"""A squared error that is nothing but rounding: of a rate of 1, say, that is one bit short of it."""
 
 
 def row_log_loss(p: FloatArray, won: FloatArray) -> FloatArray:
@@ -36,9 +38,11 @@ def auc(p: FloatArray, won: FloatArray, weight: FloatArray | None = None) -> flo
     return Ranked.of(p, won, weight).auc()
 
 
-def calibration_bins(p: FloatArray, won: FloatArray, weight: FloatArray | None = None) -> list[Bin]:
-    """Ten equal-mass bins in order of probability."""
-    return Ranked.of(p, won, weight).bins()
+def calibration_bins(
+    p: FloatArray, won: FloatArray, n_bins: int = N_BINS, *, weight: FloatArray | None = None
+) -> list[Bin]:
+    """Equal-mass bins in order of probability; none without rows."""
+    return Ranked.of(p, won, weight).bins(n_bins)
 
 
 def calibration_line(p: FloatArray, won: FloatArray, weight: FloatArray | None = None) -> tuple[float, float]:
@@ -158,7 +162,7 @@ class Metrics:
         return cls(
             n=len(p), rate=rate, log_loss=float(share[counts] @ losses[counts]), brier=brier, auc=ranked.auc(),
             ece=ranked.ece(), mean_probability=float(share @ p),
-            brier_skill=1 - brier / reference_brier if reference_brier > 0 else NAN,
+            brier_skill=1 - brier / reference_brier if reference_brier > NOTHING else NAN,
             pr_auc=ranked.average_precision(), slope=slope, intercept=intercept,
             lift_top_tenth=ranked.lift(TOP_SHARE), ece_lower=lower, ece_upper=upper,
         )  # fmt: skip

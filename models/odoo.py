@@ -1,7 +1,7 @@
 """Odoo's predictive lead scoring: naive Bayes over counts of won and lost deals by field value. A baseline.
 
-The rule is that of the module `crm` of Odoo Community (models `crm.lead` and `crm.lead.scoring.frequency`, versions 14
-to 18), written anew from what it does. For every sales team, field f and value v it counts
+The rule is that of the module `crm` of Odoo Community (models `crm.lead` and `crm.lead.scoring.frequency`), written
+anew from what it does; it gives the percentages of Odoo's own test. For every sales team, field f and value v it counts
 
     won(f, v), lost(f, v):  deals won and lost with that value, each count starting at 0.1 once the pair was seen;
     stage:                  a won deal counts for every stage, a lost one for the stages up to the one it was lost in.
@@ -21,7 +21,8 @@ Where this differs from the product:
 - The fields are all categories of the matrix, where Odoo has stage, country, state, quality of phone and e-mail,
   source, language and tags, as its settings say. Numbers are not used, there as here.
 - Rows count by their weight, each in the state of its moment. Odoo counts a deal once, as it stood when it closed: give
-  weight to each deal's last row alone (`last_rows`) to come as close to that as snapshots before the close allow.
+  weight to each deal's last row alone (`last_rows`) to come as close to that as snapshots before the close allow. With
+  even weights it looks worse than it is: of the lost deals, too few rows seem to have reached a late stage.
 - W and L are counted from the team's rows, so that data without stages are scored too; where every row has a stage, it
   is the same. A row without a stage is scored without it, where Odoo says 0 %.
 - Percentages are not rounded to two places.

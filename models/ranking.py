@@ -130,7 +130,8 @@ class Ranked:
         The basic bootstrap interval (Davison, Hinkley 1997, 5.2), [2 e - q_97.5, 2 e - q_2.5], kept at or above 0: the
         error is a mean of absolute values, so noise alone raises it, in the rows and once more in each resample.
         Quantiles of the resamples would count that noise twice, and could never reach an honest model's 0; here it is
-        taken off, so the interval may well lie below the error that was measured.
+        taken off, so the interval may well lie below the error that was measured. It is still too narrow: simulated
+        with 1,500 deals of 8 rows, it covered the true error in 75 % (honest) to 87 % of cases, quantiles in 0 to 85 %.
 
         Args:
             deal: Deal of each row, in the order in which the rows came.

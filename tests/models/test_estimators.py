@@ -16,6 +16,7 @@ from models.estimator import Estimator
 from models.explain import share_points
 from models.logistic import Logistic
 from models.metrics import auc
+from models.odoo import OdooBayes
 from models.stage_age import StageAgeTable
 from models.trees import Trees, TreeSize
 from tests.models.conftest import Rows, make_rows
@@ -25,6 +26,7 @@ BUILDS = {
     "base rate": lambda: StageAgeTable(use_age=False, use_stage=False),
     "stage rate": lambda: StageAgeTable(use_age=False),
     "stage x age": StageAgeTable,
+    "Odoo's rule": OdooBayes,
     "logistic": Logistic,
     "trees": lambda: Trees(SMALL),
     "average": lambda: Average(SMALL),
