@@ -61,6 +61,8 @@ class Logistic(Estimator):
         design = self._design(matrix)
         self.mean = design.mean(0)
         spread = design.std(0)
+        # only numbers: scaled up, a rare level would be held back less than a common one
+        spread[len(self.encoding.numbers) :] = 1.0
         self.scale = np.where(spread > 0, spread, 1.0)
         design = (design - self.mean) / self.scale
         if design.shape[1] == 0 or won.min() == won.max():
