@@ -24,8 +24,8 @@ _ISO = r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?(?:Z|[+-]\d
 _OFFSET = r":\d{2}(?:\.\d+)?(?:Z|[+-]\d{2}(?::?\d{2})?)$"
 _SIGN = r"[$¢£¤¥₠-⃏]|[A-Z]{3}|[A-Z]{1,3}\$|kr\.?|zł|Kč|Fr\.?"
 _CURRENCY = re.compile(rf"^(-?)\s*(?:{_SIGN})\s*(-?)|\s*(?:{_SIGN})$")
-_TRUE = ("true", "1", "yes", "y", "t")
-_FALSE = ("false", "0", "no", "n", "f")
+_TRUE = ("true", "1", "1.0", "yes", "y", "t")
+_FALSE = ("false", "0", "0.0", "no", "n", "f")
 _LARGEST = 2**53
 """Whole hundredths are held as float64 in memory, which is exact up to here."""
 
