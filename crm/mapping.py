@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
 from crm.errors import MappingError
 from crm.rules import ColumnRule, CustomRule, Format, Mapping, ProcessRule, TableRule
+
+if TYPE_CHECKING:
+    from crm.reading.files import Source
 
 __all__ = [
     "ColumnRule", "CustomRule", "Format", "Mapping", "ProcessRule", "TableRule",
@@ -89,7 +94,7 @@ def recognise(path: Path) -> Mapping:
         path: A file, or a folder of files.
 
     Raises:
-        MappingError: None fits; the text lists the headers that were seen.
+        MappingError: None fits; the text names the nearest one and what it lacks, and the headers that were seen.
         InputError: A file cannot be read at all.
     """
     from crm.importing.binding import assign, export_files
@@ -112,9 +117,29 @@ def recognise(path: Path) -> Mapping:
         seen = "\n".join(f"  {source.name}: {', '.join(source.header)}" for source in sources[:20]) or "  no files"
         raise MappingError(
             f"{path}: no built-in mapping ({', '.join(builtin_mappings())}) fits these headers:\n{seen}\n"
-            "Write a mapping, starting from: wonlost mapping suggest PATH"
+            f"{_nearest(sources)}Write a mapping, starting from: wonlost mapping suggest PATH"
         )
     return best.mapping
+
+
+def _nearest(sources: Sequence[Source]) -> str:
+    """The built-in mapping and file that come nearest to fitting, and what they lack; "" if none is near."""
+    from crm.importing.binding import bind
+
+    bound = [
+        (name, bind(source, "opportunities", load_mapping(name))) for name in builtin_mappings() for source in sources
+    ]
+    near = [(name, binding, binding.missing_required()) for name, binding in bound if binding.used]
+    if not near:
+        return ""
+    name, binding, missing = min(near, key=lambda entry: (len(entry[2]), -len(entry[1].used)))
+    file = binding.source.name
+    if not missing:
+        called = " or ".join(map(repr, binding.rule.files))
+        return f"Nearest is {name!r}: {file} has the headers of its deals, but not a name such as {called}.\n"
+    lines = [f"Nearest is {name!r}; to be its deals, {file} lacks"]
+    lines += [f"  {column}: a header {' or '.join(map(repr, headers))}" for column, headers in missing.items()]
+    return "\n".join(lines) + "\n"
 
 
 def _folder() -> resources.abc.Traversable:

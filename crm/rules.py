@@ -90,7 +90,8 @@ class ProcessRule(_Strict):
     Attributes:
         time_basis: `dates`, `sequence` or `none`.
         stages: Open stages in their order.
-        won: Values of the outcome column, or of the stage where there is none, that mean won.
+        won: Values of the outcome column, or of the stage where there is none, that mean won; a `*` in them stands for
+            any text.
         lost: The same for lost.
         open: Values of the outcome column that mean open; an empty cell always does.
         snapshots: `weekly` or `entry`.
@@ -114,11 +115,28 @@ class ProcessRule(_Strict):
             raise ValueError(f"won and lost share {sorted(both)}")
         return self
 
+    def meaning(self, value: str) -> Literal["won", "lost", "open"] | None:
+        """What a value of the outcome column, or of the stage, means; None where nothing is said of it.
+
+        An empty one means open. A value that is written out counts before one with a `*`.
+        """
+        text = folded(value)
+        said: tuple[tuple[Literal["won", "lost", "open"], Strings], ...] = (
+            ("won", self.won), ("lost", self.lost), ("open", (*self.open, "")),
+        )  # fmt: skip
+        exact = (meaning for meaning, listed in said if text in map(folded, listed))
+        wild = (meaning for meaning, listed in said if any(_fits_wildcard(text, folded(one)) for one in listed))
+        return next(exact, None) or next(wild, None)
+
     def process(self) -> Process:
         """As the store keeps it, with the stages that the mapping itself names."""
         return Process(
             time_basis=self.time_basis, stages=self.stages, snapshots=self.snapshots, simulated=self.simulated
         )
+
+
+def _fits_wildcard(text: str, pattern: str) -> bool:
+    return "*" in pattern and re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), text) is not None
 
 
 class ColumnRule(_Strict):
@@ -130,7 +148,9 @@ class ColumnRule(_Strict):
         generate: `row`: number the rows, for exports without an id.
         by_file: Value for all rows of files whose name fits a pattern, where the file has no such header.
         won: Only for `outcome`: header of a true/false column that says whether the deal is won.
-        closed: Only for `outcome`: header of a true/false column that says whether the deal is closed.
+        lost: Only for `outcome`: header of a true/false column that says whether the deal is lost.
+        closed: Only for `outcome`: header of a true/false column that says whether the deal is closed. Any two of won,
+            lost and closed tell the outcome.
     """
 
     sources: Strings = Field(default=(), alias="from")
@@ -138,7 +158,14 @@ class ColumnRule(_Strict):
     generate: Literal["row"] | None = None
     by_file: dict[str, str] = {}
     won: Strings = ()
+    lost: Strings = ()
     closed: Strings = ()
+
+    @property
+    def flags(self) -> dict[str, Strings]:
+        """Headers of the true/false columns that tell the outcome, by what they say."""
+        said = {"closed": self.closed, "won": self.won, "lost": self.lost}
+        return {flag: headers for flag, headers in said.items() if headers}
 
     @model_validator(mode="before")
     @classmethod
@@ -147,7 +174,7 @@ class ColumnRule(_Strict):
 
     @model_validator(mode="after")
     def _somewhere(self) -> Self:
-        if not (self.sources or self.generate or self.by_file or self.closed):
+        if not (self.sources or self.generate or self.by_file or self.flags):
             raise ValueError("says nowhere to take it from: give a header")
         if self.known is Known.EVENT:
             raise ValueError("known must be created, history or closed")
@@ -227,7 +254,7 @@ class Mapping(_Strict):
                 raise ValueError(f"tables.opportunities.columns.{column}: needed with time_basis = {basis!r}")
         if not {"stage", "outcome"} & set(deals.columns):
             raise ValueError("tables.opportunities.columns: stage or outcome is needed, to tell won from lost")
-        flags = bool(deals.columns["outcome"].closed) if "outcome" in deals.columns else False
+        flags = bool(deals.columns["outcome"].flags) if "outcome" in deals.columns else False
         if not flags and not (self.process.won and self.process.lost):
             raise ValueError("process: won and lost must list the values that mean won and lost")
 
@@ -238,10 +265,10 @@ def _check_table(table: str, rule: TableRule) -> None:
     for column, source in rule.columns.items():
         if column not in schema.columns():
             raise ValueError(f"{where}.columns.{column}: no such column; there are {', '.join(schema.columns())}")
-        if (source.won or source.closed) and column != "outcome":
-            raise ValueError(f"{where}.columns.{column}: won and closed belong to outcome only")
-        if bool(source.won) != bool(source.closed):
-            raise ValueError(f"{where}.columns.{column}: won and closed go together")
+        if source.flags and column != "outcome":
+            raise ValueError(f"{where}.columns.{column}: won, lost and closed belong to outcome only")
+        if len(source.flags) == 1:
+            raise ValueError(f"{where}.columns.{column}: one flag cannot tell: give two of won, lost and closed")
         if source.generate and column != schema.key:
             raise ValueError(f"{where}.columns.{column}: only an id can be generated")
     if rule.repeats == "leave_out" and table != "stage_changes":

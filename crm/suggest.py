@@ -58,8 +58,10 @@ _CLOCKS = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
 _AMOUNTS: tuple[tuple[str, str | None], ...] = (
     (".", None), (".", ","), (",", "."), (",", None), (".", "'"), (",", " "), (".", " ")
 )  # fmt: skip
-_WON = re.compile(r"won|gewonnen|gagn|ganad|vint[ao]|success|^1$", re.IGNORECASE)
-_LOST = re.compile(r"los[st]|verloren|perdu|perdid|pers[ao]|fail|cancel|abandon|declin", re.IGNORECASE)
+_WON = re.compile(r"(?<![a-z])won(?![a-z])|closedwon|gewonnen|gagn|ganad|vint[ao]\b|success|^1$", re.IGNORECASE)
+_LOST = re.compile(
+    r"(?<![a-z])los[st]|closedlost|verloren|perdu|perdid|pers[ao]\b|fail|cancel|abandon|declin", re.IGNORECASE
+)
 
 
 @dataclass
@@ -84,8 +86,10 @@ def suggest(path: Path) -> str:
     files = [_sampled(file) for file in export_files([path])]
     names = _known_names()
     _assign(files, names)
+    guessed = _by_outcome(files, names)
     deals = next((file for file in files if file.table == "opportunities"), None)
     form, remarks = _format(files)
+    remarks = [*guessed, *remarks]
     lines = [
         "# A starting point, guessed from the headers and the first rows: check each line before use.",
         f"name = {_quoted(folded(stem(path)) or 'export')}",
@@ -171,6 +175,35 @@ def _columns(file: _File, table: str, names: dict[tuple[str, str], list[str]]) -
         if not any(_WON.search(value) for value in values) and len(values) > 3:
             found["stage"] = found.pop("outcome")
     return found
+
+
+def _by_outcome(files: Sequence[_File], names: dict[tuple[str, str], list[str]]) -> list[str]:
+    """Find the outcome, and the opportunities themselves, by values rather than headers; remarks come back."""
+    remarks = []
+    if not any(file.table == "opportunities" for file in files):
+        alike = [file for file in files if file.table is None and _outcome_like(file)]
+        if len(alike) == 1:
+            alike[0].table, alike[0].columns = "opportunities", _columns(alike[0], "opportunities", names)
+            remarks.append(f"{alike[0].source.name} is taken for the opportunities by the values of one of its columns")
+    for file in files:
+        if file.table == "opportunities" and not {"outcome", "stage"} & set(file.columns):
+            used = set(file.columns.values())
+            header = next((header for header in _outcome_like(file) if header not in used), None)
+            if header is not None:
+                file.columns["outcome"] = header
+                remarks.append(f"{header} is taken for the outcome by its values")
+    return remarks
+
+
+def _outcome_like(file: _File) -> list[str]:
+    """Headers of two or three distinct values, of which some look like won or lost; those with both come first."""
+    found: list[tuple[int, int, int, str]] = []
+    for header, cells in file.cells.items():
+        values = {str(cell) for cell in cells if cell} - {"1"}  # any flag has a 1
+        both = [any(looks.search(value) for value in values) for looks in (_WON, _LOST)]
+        if header and len(values) in (2, 3) and any(both):
+            found.append((-sum(both), len(values), len(found), header))
+    return [header for *_, header in sorted(found)]
 
 
 def _format(files: Sequence[_File]) -> tuple[Format, list[str]]:

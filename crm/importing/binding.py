@@ -49,7 +49,7 @@ class Binding:
         custom: Position by own column.
         constants: Value of all rows by column that the file has no header for.
         generated: Column whose values are row numbers, or None.
-        flags: Positions of the won and the closed flag of the outcome, or None.
+        flags: Positions of the flags (closed, won, lost) that tell the outcome; at least two, or none.
         where: Position and patterns of the cells that a row must have to be read.
         absent: Mapped columns that the file has no header for, with the headers looked for.
         used: Positions in use.
@@ -62,7 +62,7 @@ class Binding:
     custom: dict[str, int] = field(default_factory=dict)
     constants: dict[str, str] = field(default_factory=dict)
     generated: str | None = None
-    flags: tuple[int, int] | None = None
+    flags: dict[str, int] = field(default_factory=dict)
     where: list[tuple[int, tuple[str, ...]]] = field(default_factory=list)
     absent: dict[str, tuple[str, ...]] = field(default_factory=dict)
     time_basis: str = "dates"
@@ -70,7 +70,7 @@ class Binding:
     @property
     def used(self) -> set[int]:
         """Positions of the headers in use."""
-        flags = self.flags or ()
+        flags = self.flags.values()
         return {*self.columns.values(), *self.custom.values(), *flags, *(index for index, _ in self.where)}
 
     def header(self, column: str) -> str:
@@ -78,7 +78,9 @@ class Binding:
         if column in self.columns or column in self.custom:
             return self.source.header[self.columns[column] if column in self.columns else self.custom[column]]
         if column == "outcome":
-            return self.source.header[self.flags[0]] if self.flags else self.header("stage")
+            return self.source.header[next(iter(self.flags.values()))] if self.flags else self.header("stage")
+        if column.removesuffix("_flag") in self.flags:
+            return self.source.header[self.flags[column.removesuffix("_flag")]]
         if column == "expected_close_at" and "closed_at" in self.columns:
             return self.header("closed_at")
         return column
@@ -136,9 +138,10 @@ def bind(source: Source, table: str, mapping: Mapping) -> Binding:
 
     for name, column in rule.columns.items():
         _bind_column(binding, name, column, position(column.sources))
-        won, closed = position(column.won), position(column.closed)
-        if won is not None and closed is not None:
-            binding.flags = (won, closed)
+        flags = {flag: position(headers) for flag, headers in column.flags.items()}
+        present = {flag: index for flag, index in flags.items() if index is not None}
+        if len(present) > 1:
+            binding.flags = present
             binding.absent.pop(name, None)
     for name, custom in rule.custom.items():
         found = position(custom.sources)
@@ -164,7 +167,7 @@ def _bind_column(binding: Binding, name: str, rule: ColumnRule, index: int | Non
         if _fits(binding.source.path, pattern):
             binding.constants[name] = value
             return
-    binding.absent[name] = rule.sources or rule.closed
+    binding.absent[name] = rule.sources or tuple(header for headers in rule.flags.values() for header in headers)
 
 
 def assign(sources: Sequence[Source], mapping: Mapping) -> tuple[list[Binding], list[Source]]:

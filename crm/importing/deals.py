@@ -6,7 +6,7 @@ import numpy as np
 
 from crm.importing.rows import RowReader, Rows
 from crm.reading.cells import Mask, Parsed, Text
-from crm.rules import ProcessRule, folded
+from crm.rules import ProcessRule
 from crm.tables import DAY, NAT, IntArray, micros
 
 EARLIEST = micros("1980-01-01")
@@ -57,8 +57,8 @@ def settle(reader: RowReader, rows: Rows, imported_at: int) -> None:
         rows.columns["expected_close_at"] = Parsed(expected_at, filled)
     if "closed_at" in rows.columns:
         rows.columns["closed_at"] = Parsed(np.where(is_closed, closed_at, NAT), filled)
-    rows.columns.pop("won_flag", None)
-    rows.columns.pop("closed_flag", None)
+    for flag in reader.binding.flags:
+        rows.columns.pop(f"{flag}_flag")
     rows.columns["outcome"] = Parsed(outcome, filled)
 
 
@@ -81,26 +81,40 @@ def _times(column: Parsed) -> IntArray:
 def _outcome(reader: RowReader, rows: Rows) -> tuple[Text, Mask]:
     """`won`, `lost` or "" for each deal, and which could not be told."""
     rule: ProcessRule = reader.mapping.process
-    n = len(rows)
-    unclear = np.zeros(n, dtype=bool)
     if reader.binding.flags:
-        won, closed = rows.columns["won_flag"], rows.columns["closed_flag"]
-        blank = (np.isnan(won.values) & ~won.bad) | (np.isnan(closed.values) & ~closed.bad)
-        reader.problem(rows, "outcome", blank, "closed and won each need true or false here")
-        states = np.where(closed.values == 1.0, np.where(won.values == 1.0, "won", "lost"), "")
-        return states.astype(object), won.bad | closed.bad | blank
+        return _flagged(reader, rows)
     from_column = "outcome" in rows.columns
     cells = rows.columns["outcome" if from_column else "stage"].values
-    meaning = {folded(value): "won" for value in rule.won} | {folded(value): "lost" for value in rule.lost}
+    reader.told.update((value,) for value in cells)
+    meaning = {value: rule.meaning(value) for value in set(cells)}
+    outcome = np.array([{"won": "won", "lost": "lost"}.get(meaning[value] or "", "") for value in cells], dtype=object)
     if not from_column:
-        by_stage = {value: meaning.get(folded(value), "") for value in set(cells)}
-        return np.array([by_stage[value] for value in cells], dtype=object), unclear
-    meaning |= {folded(value): "" for value in (*rule.open, "")}
-    found = {value: meaning.get(folded(value)) for value in set(cells)}
-    unclear = np.array([found[value] is None for value in cells], dtype=bool)
+        return outcome, np.zeros(len(rows), dtype=bool)
+    unclear = np.array([meaning[value] is None for value in cells], dtype=bool)
     listed = "; ".join(
         f"{name} = {', '.join(map(repr, values)) or 'none'}"
         for name, values in (("won", rule.won), ("lost", rule.lost), ("open", (*rule.open, "(empty)")))
     )
     reader.problem(rows, "outcome", unclear, f"not one of the outcomes under [process] of the mapping: {listed}")
-    return np.array([found[value] or "" for value in cells], dtype=object), unclear
+    return outcome, unclear
+
+
+def _flagged(reader: RowReader, rows: Rows) -> tuple[Text, Mask]:
+    """Outcomes from true/false columns: any two of closed, won and lost tell the third, which must not contradict."""
+    names = [f"{flag}_flag" for flag in reader.binding.flags]
+    reader.told.update(zip(*(rows.texts[name] for name in names), strict=True))
+    missing = np.full(len(rows), np.nan)
+    closed, won, lost = (
+        rows.columns[name].values.astype(float) if (name := f"{flag}_flag") in rows.columns else missing
+        for flag in ("closed", "won", "lost")
+    )
+    is_won = (won == 1) | ((closed == 1) & (lost == 0))
+    is_lost = (lost == 1) | ((closed == 1) & (won == 0))
+    is_open = (closed == 0) | ((won == 0) & (lost == 0))
+    said = is_won.astype(int) + is_lost.astype(int) + is_open.astype(int)
+    bad = np.logical_or.reduce([rows.columns[name].bad for name in names])
+    headers = [reader.binding.header(name) for name in names]
+    reader.problem(rows, names[0], (said == 0) & ~bad, f"{' and '.join(map(repr, headers))} each need true or false")
+    reader.problem(rows, names[0], (said > 1) & ~bad, f"{' and '.join(map(repr, headers))} contradict each other")
+    unclear = bad | (said != 1)
+    return np.where(unclear, "", np.where(is_won, "won", np.where(is_lost, "lost", ""))).astype(object), unclear

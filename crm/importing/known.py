@@ -95,10 +95,10 @@ def record_process(connection: sa.Connection, mapping: Mapping, *, outcome_from_
     values = asdict(mapping.process.process())
     ends = {"won": mapping.process.won, "lost": mapping.process.lost}
     for outcome, declared in ends.items():
-        names = [*declared] if outcome_from_stage else [*declared, *USUAL[outcome]]
-        folds = {folded(value) for value in names}
-        spelled = [stage for stage in stages if stage and folded(stage) in folds]
-        values[f"{outcome}_stages"] = list(dict.fromkeys([*spelled, *(declared if outcome_from_stage else ())]))
+        usual = set() if outcome_from_stage else {folded(value) for value in USUAL[outcome]}
+        spelled = [s for s in stages if s and (mapping.process.meaning(s) == outcome or folded(s) in usual)]
+        named = [value for value in declared if "*" not in value] if outcome_from_stage else []
+        values[f"{outcome}_stages"] = list(dict.fromkeys([*spelled, *named]))
     connection.execute(process.delete())
     rows = [{"key": key, "value": json.dumps(value, ensure_ascii=False)} for key, value in values.items()]
     connection.execute(process.insert(), rows)

@@ -66,6 +66,7 @@ class RowReader:
         left_out: Rows left out by the mapping's `where`.
         slashed: A date written as 3/31/2024, if there is one, or None.
         odd: Values that were taken as something else, by column and value, with their counts.
+        told: What the columns that tell the outcome said, as it was written, with counts; one value per column.
     """
 
     def __init__(self, binding: Binding, mapping: Mapping, file_number: int, problems: Problems) -> None:
@@ -74,6 +75,7 @@ class RowReader:
         self.rows = 0
         self.left_out = 0
         self.odd: Counter[tuple[str, str]] = Counter()
+        self.told: Counter[tuple[str, ...]] = Counter()
         self.slashed: str | None = None
         self._file_number = file_number
         self._problems = problems
@@ -108,10 +110,9 @@ class RowReader:
             rows.texts[name] = self._translated(name, cells[index])
             kind = binding.rule.custom[name].kind
             rows.custom[name] = parsed(kind, rows.texts[name], PLAIN if index in chunk.plain else form)
-        for position, name in enumerate(("won_flag", "closed_flag") if binding.flags else ()):
-            assert binding.flags is not None
-            rows.texts[name] = cells[binding.flags[position]]
-            rows.columns[name] = parsed(Kind.BOOLEAN, rows.texts[name], form)
+        for flag, index in binding.flags.items():
+            rows.texts[f"{flag}_flag"] = cells[index]
+            rows.columns[f"{flag}_flag"] = parsed(Kind.BOOLEAN, cells[index], form)
         for name, value in binding.constants.items():
             constant = np.full(len(chunk.rows), value, dtype=object)
             rows.columns[name] = Parsed(constant, np.zeros(len(constant), dtype=bool))
@@ -144,8 +145,7 @@ class RowReader:
 
     def _check(self, rows: Rows) -> None:
         for name, column in (*rows.columns.items(), *rows.custom.items()):
-            header = name if name not in ("won_flag", "closed_flag") else "outcome"
-            self.problem(rows, header, column.bad, column.reason)
+            self.problem(rows, name, column.bad, column.reason)
             if column.offset is not None:
                 self._check_clock(rows, name, column)
                 self.slashed = self.slashed or next((str(cell) for cell in rows.texts[name] if "/" in cell), None)

@@ -20,6 +20,7 @@ from crm.importing.problems import Problems
 from crm.importing.report import ColumnReport, FileReport, ImportReport, TableReport
 from crm.importing.rows import RowReader
 from crm.importing.staging import Staging
+from crm.importing.warnings import no_outcomes, nothing_known_before_the_close
 from crm.mapping import mapping_sha256
 from crm.reading.files import Source
 from crm.records import RECORDS, attributes, imports, process
@@ -279,7 +280,7 @@ class _Run:
                 for a in read_attributes(connection)
                 if a.table in self.staged
             ),
-            warnings=tuple(self._all_warnings(files, tables, without)),
+            warnings=(*self._loud_warnings(connection, files), *self._all_warnings(files, tables, without)),
             open=counts.get(None, 0),
             won=counts.get("won", 0),
             lost=counts.get("lost", 0),
@@ -300,6 +301,16 @@ class _Run:
                     earliest += [int(low)] if low is not None else []
                     latest += [int(high)] if high is not None else []
         return min(earliest, default=None), max(latest, default=None)
+
+    def _loud_warnings(self, connection: sa.Connection, files: tuple[FileReport, ...]) -> list[str]:
+        if "opportunities" not in self.staged:
+            return []
+        undeclared = [header for file in files if "opportunities" in file.tables for header in file.left_out]
+        found = (
+            no_outcomes(connection, self.mapping, [reader for _, reader in self.readers]),
+            nothing_known_before_the_close(read_attributes(connection), undeclared),
+        )
+        return [warning for warning in found if warning]
 
     def _all_warnings(self, files: tuple[FileReport, ...], tables: list[TableReport], without: int) -> list[str]:
         warnings = list(self.warnings)

@@ -24,8 +24,8 @@ _ISO = r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?(?:Z|[+-]\d
 _OFFSET = r":\d{2}(?:\.\d+)?(?:Z|[+-]\d{2}(?::?\d{2})?)$"
 _SIGN = r"[$¢£¤¥₠-⃏]|[A-Z]{3}|[A-Z]{1,3}\$|kr\.?|zł|Kč|Fr\.?"
 _CURRENCY = re.compile(rf"^(-?)\s*(?:{_SIGN})\s*(-?)|\s*(?:{_SIGN})$")
-_TRUE = ("true", "1", "yes", "y", "t")
-_FALSE = ("false", "0", "no", "n", "f")
+_TRUE = ("true", "1", "1.0", "yes", "y", "t")
+_FALSE = ("false", "0", "0.0", "no", "n", "f")
 _LARGEST = 2**53
 """Whole hundredths are held as float64 in memory, which is exact up to here."""
 
@@ -151,6 +151,10 @@ def _canonical(text: Text, form: Format, *, currency: bool) -> tuple[pd.Series[s
     if currency and form.currency_signs:
         stripped = [_CURRENCY.sub(r"\1\2", value) if value and not value.isdecimal() else value for value in text]
         cells = pd.Series([_CURRENCY.sub(r"\1\2", value).strip() for value in stripped], dtype="str")
+    if currency and _brackets_allowed(form):
+        brackets = cells.str.startswith("(").to_numpy(dtype=bool)
+        if brackets.any():
+            cells[brackets] = [_unbracketed(value, form) for value in cells[brackets]]
     pattern, group = _patterns(form.decimal, form.thousands)
     bad = (text != "") & ~cells.str.fullmatch(pattern).to_numpy(dtype=bool)
     if group:
@@ -160,11 +164,28 @@ def _canonical(text: Text, form: Format, *, currency: bool) -> tuple[pd.Series[s
     return cells.mask(bad, ""), bad
 
 
+def _brackets_allowed(form: Format) -> bool:
+    return form.currency_signs or form.thousands is not None
+
+
+def _unbracketed(value: str, form: Format) -> str:
+    """A negative amount as accountants write it, (500), with a minus instead; other values as they are."""
+    inner = value[1:-1].strip() if value.endswith(")") else ""
+    if form.currency_signs:
+        inner = _CURRENCY.sub(r"\1\2", _CURRENCY.sub(r"\1\2", inner)).strip()
+    return f"-{inner}" if inner[:1].isdigit() or inner[:1] == form.decimal else value
+
+
 def _number_reason(form: Format, *, currency: bool) -> Callable[[str], str]:
     def reason(value: str) -> str:
         body = _CURRENCY.sub(r"\1\2", _CURRENCY.sub(r"\1\2", value)).strip()
         if currency and body != value and not form.currency_signs:
             return "an amount with a currency sign; where that is meant, set currency_signs = true under [format]"
+        plain = _unbracketed(body, form)
+        brackets = currency and plain != body and not _brackets_allowed(form)
+        if brackets and re.fullmatch(_patterns(form.decimal, None)[0], plain):
+            return "brackets around an amount; where they mean a minus, set currency_signs = true under [format]"
+        body = plain if currency else body
         for decimal, thousands in ((".", ","), (",", "."), (",", " "), (".", "'"), (".", " ")):
             if (decimal, thousands) == (form.decimal, form.thousands):
                 continue

@@ -8,7 +8,7 @@ import gzip
 import hashlib
 import io
 import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import compress, islice
 from pathlib import Path
@@ -92,7 +92,9 @@ class Source:
                 first = text.readline()
                 delimiter = form.delimiter or _sniffed(first)
                 text.seek(0)
-                header = next(csv.reader(text, delimiter=delimiter), None)
+                header = next(csv.reader(_without_nul(text), delimiter=delimiter), None)
+        except _NulError:
+            raise InputError([_nul(name, 1)]) from None
         except UnicodeError:
             raise InputError([_undecodable(path, name, form, form.delimiter or ",")]) from None
         except (OSError, EOFError, zlib.error, csv.Error, pa.ArrowException) as error:
@@ -126,13 +128,15 @@ class Source:
         n_ragged = 0
         with _text(self.path, self.format, "strict") as text:
             # Strict: an unclosed quote would otherwise swallow the rest of the file as one cell without a word.
-            reader = csv.reader(text, delimiter=self.delimiter, strict=True)
+            reader = csv.reader(_without_nul(text), delimiter=self.delimiter, strict=True)
             next(reader)
             first = 2
             while True:
                 records: list[list[str]] = []
                 try:
                     records.extend(islice(reader, CHUNK_ROWS))
+                except _NulError:
+                    raise InputError([*ragged, _nul(self.name, first + len(records))], n_ragged + 1) from None
                 except csv.Error as error:
                     reason = f"the quotes of this record do not match ({error})"
                     broken = Problem(self.name, first + len(records), None, None, reason)
@@ -142,10 +146,10 @@ class Source:
                 numbers = np.arange(first, first + len(records))
                 first += len(records)
                 if set(map(len, records)) != {width}:
-                    bad = [(n, r) for n, r in zip(numbers, records, strict=True) if len(r) != width and any(r)]
+                    bad = [(n, r) for n, r in zip(numbers, records, strict=True) if len(r) != width and _any(r)]
                     n_ragged += len(bad)
                     ragged += [_ragged(self.name, int(n), r, width) for n, r in bad[: 20 - len(ragged)]]
-                filled = [len(record) == width and any(record) for record in records]  # blank lines count as rows
+                filled = [len(record) == width and _any(record) for record in records]  # blank lines count as rows
                 if not all(filled):
                     numbers, records = numbers[filled], list(compress(records, filled))
                 if records:
@@ -161,10 +165,34 @@ class Source:
             for index in wanted:
                 array = batch.column(self.header[index])
                 columns[index] = _as_text(array)
+                nul = next((row for row, cell in enumerate(columns[index]) if "\0" in cell), None)
+                if nul is not None:
+                    raise InputError([_nul(self.name, start + nul, self.header[index])])
                 if not (pa.types.is_string(array.type) or pa.types.is_large_string(array.type)):
                     plain.add(index)
             yield Chunk(np.arange(start, start + batch.num_rows), columns, frozenset(plain))
             start += batch.num_rows
+
+
+class _NulError(Exception):
+    """A line holds a NUL character."""
+
+
+def _without_nul(lines: Iterable[str]) -> Iterator[str]:
+    for line in lines:
+        if "\0" in line:
+            raise _NulError
+        yield line
+
+
+def _nul(name: str, row: int, column: str | None = None) -> Problem:
+    advice = "the file may be damaged, or in UTF-16: then set encoding under [format] of the mapping"
+    return Problem(name, row, column, None, f"holds a NUL byte, which no text does; {advice}")
+
+
+def _any(record: list[str]) -> bool:
+    """Whether a record holds anything but white space."""
+    return any(map(str.strip, record))
 
 
 def _chunk(numbers: IntArray, records: list[list[str]], wanted: list[int]) -> Chunk:

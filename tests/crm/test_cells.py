@@ -39,6 +39,24 @@ def test_amounts_with_two_decimals_come_back_as_they_are(hundredths: int) -> Non
     assert money(cells(local), Format(decimal=",", thousands=".")).values.tolist() == [hundredths]
 
 
+@pytest.mark.parametrize(
+    ("form", "texts"),
+    [
+        (Format(thousands=","), ("(500)", "(1,234.50)", "( 3 )", "(.5)")),
+        (Format(decimal=",", thousands="."), ("(500)", "(1.234,50)", "(3,00)", "(0,5)")),
+        (Format(currency_signs=True), ("($500)", "$(1234.50)", "(3) €", "(0.5 EUR)")),
+    ],
+)
+def test_amounts_in_brackets_are_negative(form: Format, texts: tuple[str, ...]) -> None:
+    assert money(cells(*texts), form).values.tolist() == [-50000, -123450, -300, -50]
+
+
+@pytest.mark.parametrize("text", ["(500)", "(-5)", "(5", "5)", "()", "((5))", "(x)"])
+def test_other_brackets_are_no_amounts(text: str) -> None:
+    form = Format() if text == "(500)" else Format(thousands=",", currency_signs=True)
+    assert money(cells(text), form).bad.tolist() == [True]
+
+
 @given(st.datetimes(datetime(1950, 1, 1), datetime(2150, 1, 1)), st.integers(-14 * 60, 14 * 60))
 def test_instants_with_an_offset(local: datetime, minutes: int) -> None:
     stamp = local.replace(tzinfo=timezone(timedelta(minutes=minutes)))

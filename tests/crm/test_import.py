@@ -372,6 +372,12 @@ def test_a_quoted_separator_and_line_break_belong_to_the_cell(importer: Importer
     assert [row["name"] for row in rows()] == ["one;\ntwo", "x"]
 
 
+def test_lines_of_white_space_are_no_records(importer: Importer, rows: Rows) -> None:
+    lines = DEALS.splitlines(keepends=True)
+    report = importer({"opportunities.csv": "".join([*lines[:2], "  \n", *lines[2:], "\t\n", " , ,,, \n", " "])})
+    assert (len(rows()), report.files[0].rows) == (3, 3)
+
+
 def test_a_file_with_another_name_is_recognised_by_its_headers(importer: Importer, rows: Rows) -> None:
     importer({"report1700000000.csv": DEALS})
     assert len(rows()) == 3

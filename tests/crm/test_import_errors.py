@@ -6,6 +6,7 @@ import gzip
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from crm.errors import CrmError, InputError, MappingError, NothingImportedError
@@ -35,12 +36,17 @@ def deal(created: str = "2024-01-01", closed: str = "2024-03-01", stage: str = "
 
 
 SIGN = "an amount with a currency sign; where that is meant, set currency_signs = true under [format]"
+BRACKETS = "brackets around an amount; where they mean a minus, set currency_signs = true under [format]"
 MARKS = "not a number as the mapping expects it; where it is one, set {} under [format]"
 DATES = (
     "not a date or time as the mapping expects it (ISO 8601 (2024-03-31 or 2024-03-31T17:05:00Z)); "
     "set dates under [format]"
 )
 FUTURE = "after the time of this import; is the timezone under [format] that of the export?"
+NUL = (
+    "holds a NUL byte, which no text does; the file may be damaged, or in UTF-16: then set encoding under [format] of "
+    "the mapping"
+)
 ROW = "opportunities.csv, row 3, column "
 
 CELLS = [
@@ -50,6 +56,11 @@ CELLS = [
     (deal(amount="EUR 5"), f"{ROW}'amount', value 'EUR 5': {SIGN}"),
     (deal(amount="1.200.000"), f"{ROW}'amount', value '1.200.000': " + MARKS.format('decimal = ",", thousands = "."')),
     (deal(amount='"1,200.50"'), f"{ROW}'amount', value '1,200.50': " + MARKS.format('thousands = ","')),
+    (deal(amount="(5)"), f"{ROW}'amount', value '(5)': {BRACKETS}"),
+    (
+        deal(amount='"(1.200,50)"'),
+        f"{ROW}'amount', value '(1.200,50)': " + MARKS.format('decimal = ",", thousands = "."'),
+    ),
     (deal(amount="a lot"), f"{ROW}'amount', value 'a lot': not a number"),
     (deal(amount="9" * 17), f"{ROW}'amount', value '{'9' * 17}': an amount too large to be one"),
     (deal(closed=""), f"{ROW}'closed_at': a won or lost deal needs the date it was closed"),
@@ -78,6 +89,12 @@ CELLS = [
     (
         HEAD + '"a,2024-01-01,,Demo,1\nb,2024-01-01,,Demo,1\n',
         "opportunities.csv, row 2: the quotes of this record do not match (unexpected end of data)",
+    ),
+    (deal() + "b,2024-01-01,,De\0mo,1\n", f"opportunities.csv, row 4: {NUL}"),
+    (HEAD.replace("stage", "st\0age"), f"opportunities.csv, row 1: {NUL}"),
+    (
+        deal() + " \t\nb,2024-01-01,,Demo,much\n",
+        "opportunities.csv, row 5, column 'amount', value 'much': not a number",
     ),
     ("", "opportunities.csv: the file is empty: a header and records are needed"),
     (HEAD, "opportunities.csv: the file has a header but no records"),
@@ -223,6 +240,15 @@ def test_another_encoding_names_byte_row_and_setting(compressed: bool, importer:
 def test_utf_16_is_recognised_and_named(importer: Importer) -> None:
     with pytest.raises(InputError, match=r"byte 0 is not utf-8; set encoding .* \(it begins like utf-16\)"):
         importer({"opportunities.csv": GOOD.encode("utf-16")})
+
+
+def test_a_nul_in_a_parquet_file_is_named(folder: Callable[..., Path], store: Store) -> None:
+    path = folder({}) / "opportunities.parquet"
+    cells = {"opportunity_id": ["a", "b"], "created_at": ["2024-01-01"] * 2, "closed_at": ["", ""]}
+    pd.DataFrame({**cells, "stage": ["Demo", "De\0mo"]}).to_parquet(path)
+    with pytest.raises(InputError) as caught:
+        import_export([path], load_mapping("wonlost"), store)
+    assert str(caught.value) == f"opportunities.parquet, row 3, column 'stage': {NUL}"
 
 
 def test_a_damaged_file_is_refused(importer: Importer) -> None:

@@ -196,3 +196,26 @@ def test_headers_that_fit_nothing_are_listed(folder: Folder) -> None:
         in str(caught.value)
     )
     assert str(caught.value).endswith("wonlost mapping suggest PATH")
+    assert "Nearest" not in str(caught.value)
+
+
+def test_the_nearest_mapping_is_named_with_what_the_export_lacks(folder: Folder) -> None:
+    deals = "Record ID,Deal Name,Deal Stage,Close Date,Deal owner,Amount,Entered\n1,Big,Closed won,2024-03-01,Ann,5,x\n"
+    companies = "Record ID,Company name,Create Date\n1,Acme,2024-01-01\n"
+    with pytest.raises(MappingError) as caught:
+        recognise(folder({"export-deals.csv": deals, "export-companies.csv": companies}))
+    lines = str(caught.value).splitlines()
+    assert lines[-3:-1] == [
+        "Nearest is 'hubspot'; to be its deals, export-deals.csv lacks",
+        "  created_at: a header 'Create Date' or 'createdate'",
+    ]
+
+
+def test_a_file_of_deals_with_the_name_of_another_table_is_pointed_out(folder: Folder) -> None:
+    deals = "ID,Title,Deal created,Deal closed on,Status,Stage\n1,Big,2024-01-01,2024-03-01,Won,Offer\n"
+    with pytest.raises(MappingError) as caught:
+        recognise(folder({"products.csv": deals}))
+    assert (
+        "Nearest is 'pipedrive': products.csv has the headers of its deals, but not a name such as 'deals*' or 'deal'"
+        in str(caught.value)
+    )

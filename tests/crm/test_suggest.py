@@ -52,6 +52,47 @@ def test_taking_the_marks_off_custom_columns_gives_a_mapping_too(folder: Folder)
     }  # fmt: skip
 
 
+FOREIGN = (
+    "Nummer;Kunde;Angelegt am;Ergebnis;Privat\n"
+    "1;A;01.02.2024;Gewonnen;1\n2;B;01.02.2024;Verloren;0\n3;B;02.02.2024;In Arbeit;\n4;C;02.02.2024;;1\n"
+)
+
+
+def test_a_file_that_nothing_names_is_taken_for_the_deals_by_its_outcomes(folder: Folder, store: Store) -> None:
+    path = folder({"export_2024.csv": FOREIGN})
+    text = suggest(path / "export_2024.csv")
+    rules = parse_mapping(text, "suggested.toml")
+    deals = rules.tables["opportunities"]
+    assert (deals.files, deals.columns["outcome"].sources) == (("export_2024",), ("Ergebnis",))
+    assert rules.process.model_dump(include={"won", "lost", "open"}) == {
+        "won": ("Gewonnen",), "lost": ("Verloren",), "open": ("In Arbeit",),
+    }  # fmt: skip
+    assert "# export_2024.csv is taken for the opportunities by the values of one of its columns" in text
+    report = import_export([path], rules, store, imported_at=datetime(2024, 6, 1, tzinfo=UTC))
+    assert (report.won, report.lost, report.open) == (1, 1, 2)
+
+
+def test_among_several_columns_the_one_with_both_outcomes_is_taken(folder: Folder) -> None:
+    text = "Art,Ergebnis,Zahlung\nPerson,Gewonnen,failed\nFirma,Verloren,done\n"
+    deals = parse_mapping(suggest(folder({"x.csv": text})), "x").tables["opportunities"]
+    assert deals.columns["outcome"].sources == ("Ergebnis",)
+
+
+@pytest.mark.parametrize(
+    "cells",
+    ["Firma,Person", "1,0", "wonder,lasting", "gewonnen,gewonnen", "won,lost,c,d"],
+)
+def test_other_values_make_no_file_the_deals(cells: str, folder: Folder) -> None:
+    text = suggest(folder({"x.csv": "\n".join(["Foo", *cells.split(",")]) + "\n"}))
+    assert "# No file looks like the opportunities" in text
+    assert "#   x.csv: Foo" in text
+
+
+def test_the_outcome_of_a_file_of_deals_is_found_by_its_values(folder: Folder) -> None:
+    text = suggest(folder({"deals.csv": "id,amount,owner,Ergebnis\n1,2,a,Gewonnen\n2,3,b,Verloren\n"}))
+    assert parse_mapping(text, "x").tables["opportunities"].columns["outcome"].sources == ("Ergebnis",)
+
+
 @pytest.mark.parametrize(
     "files",
     [
