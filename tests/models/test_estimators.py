@@ -29,7 +29,7 @@ BUILDS = {
     "Odoo's rule": OdooBayes,
     "logistic": Logistic,
     "trees": lambda: Trees(SMALL),
-    "average": lambda: Average(SMALL),
+    "average": lambda: Average([Logistic(), Trees(SMALL)]),
 }
 
 

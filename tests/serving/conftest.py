@@ -27,6 +27,7 @@ from models.explain import Described
 from models.logistic import Logistic
 from models.registry import DIGEST, NAME, Registry, quiet_mlflow
 from models.trees import TreeSize
+from models.uncertainty import Spread
 from models.win import WinModel
 from serving.app import create_app
 from tests.serving.running import running
@@ -64,7 +65,8 @@ def _fit(crm: CrmData, estimator: Estimator) -> WinModel:
     estimator.fit(matrix, won)
     by_name = {item.name: item for item in features}
     described = {name: Described.learn(by_name[name], matrix, won) for name in estimator.features}
-    return WinModel(estimator, Platt(0.9, 0.9, 0.05), described, float(won.mean()), cut, estimator.kind)
+    spread = Spread.learn(matrix, np.linspace(0.02, 0.3, matrix.n_rows))
+    return WinModel(estimator, Platt(0.9, 0.9, 0.05), described, spread, float(won.mean()), cut, estimator.kind)
 
 
 def _register(models: dict[int, WinModel], folder: Path) -> None:

@@ -14,7 +14,7 @@ from training.recipes import Recipe, recipes
 
 def quick() -> list[Recipe]:
     """The candidates for few deals."""
-    return recipes(threads=1, n_deals=500)
+    return recipes(500)
 
 
 def load_export(folder: Path, store: Path) -> CrmData:
