@@ -14,7 +14,7 @@ from crm.tables import DAY, NAT, Attribute, CodeArray, Coded, Columns, CrmData, 
 from features.asof import Column, Events
 from features.asof_once import look_back
 from features.fields import Field, as_floats, linked, parse, recode, union
-from features.ordering import first_places
+from features.ordering import first_places, joint_codes
 from features.rows import TEXT, Rows, among, lookup, take
 
 NEVER = int(np.iinfo(np.int64).max)
@@ -43,7 +43,6 @@ class Records:
         in_order = names == sorted(names)
         order = np.array([] if in_order else sorted(range(len(names)), key=names.__getitem__), dtype=np.int64)
         self.deal_ids: tuple[str, ...] = tuple(sorted(names))
-        self._code = {name: code for code, name in enumerate(self.deal_ids)}
         self.n_deals = len(names)
         self._deals: Columns = dict(deals) if in_order else {name: take(deals[name], order) for name in deals}
         self.created: IntArray = self._times("created_at")
@@ -72,6 +71,10 @@ class Records:
     @staticmethod
     def _tracked(attribute: Attribute) -> bool:
         return attribute.table == "opportunities" and attribute.name != "stage"
+
+    @cached_property
+    def _code(self) -> dict[str, int]:
+        return {name: code for code, name in enumerate(self.deal_ids)}
 
     def code(self, deal_id: str) -> int | None:
         """Code of a deal, None where there is none with that id."""
@@ -368,8 +371,8 @@ def _flag(column: str, names: set[str]) -> Callable[[Events], NDArray[np.bool_]]
 
 def _revisits(events: Events) -> NDArray[np.bool_]:
     """Whether each stage change enters a stage that its deal had been in before and had left since."""
-    stage = events.codes("stage").astype(np.int64)
-    first = first_places(events.key.astype(np.int64) * (len(events.levels("stage")) + 1) + stage + 1)
+    stage = events.codes("stage")
+    first = first_places(joint_codes(events.key, stage, len(events.levels("stage"))))
     revisit = np.ones(len(stage), dtype=bool)
     revisit[first] = False
     revisit[1:] &= ~((stage[1:] == stage[:-1]) & (events.key[1:] == events.key[:-1]))
