@@ -64,9 +64,10 @@ class Coded:
     @classmethod
     def of(cls, values: Iterable[str | None]) -> Coded:
         """Encode values; None and the empty string are missing."""
-        index: dict[str, int] = {}
-        codes = [index.setdefault(value, len(index)) if value else -1 for value in values]
-        return cls(np.asarray(codes, dtype=np.int32), tuple(index))
+        values = list(values)
+        levels = tuple(value for value in dict.fromkeys(values) if value)
+        index: dict[str | None, int] = {level: code for code, level in enumerate(levels)}
+        return cls(np.array([index.get(value, -1) for value in values], dtype=np.int32), levels)
 
     def strings(self) -> NDArray[np.object_]:
         """The values as strings, "" where missing, shape (n_rows,)."""
@@ -94,7 +95,9 @@ def encode(kind: Kind, values: Sequence[object]) -> Values:
     if kind in (Kind.ID, Kind.TEXT, Kind.CATEGORY):
         return Coded.of(values)  # type: ignore[arg-type]
     if kind is Kind.TIME:
-        return np.array([NAT if value is None else value for value in values], dtype=np.int64)
+        if None in values:
+            values = [NAT if value is None else value for value in values]
+        return np.array(values, dtype=np.int64)
     return np.array(values, dtype=np.float64)  # None becomes NaN
 
 

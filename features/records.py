@@ -327,9 +327,9 @@ class Records:
 
     @cached_property
     def field_changes(self) -> Events:
-        """All changes of tracked fields, with `field` (its name)."""
+        """All changes of tracked fields: when they were; several of one instant are in no order."""
         rows = self._rows("field_changes")
-        return self._events(rows, {"field": rows.text("field")})
+        return Events(self.deal_codes(rows.text("opportunity_id")), rows.times("changed_at"), self.n_deals)
 
     @cached_property
     def pushes(self) -> Events:

@@ -50,6 +50,11 @@ class Average(Estimator):
         """Columns that either reads."""
         return tuple(dict.fromkeys((*self.line.features, *self.trees.features)))
 
+    @property
+    def unread(self) -> frozenset[str]:
+        """See `Estimator.unread`."""
+        return self.trees.unread - set(self.line.features)
+
     def contributions(self, matrix: FeatureMatrix) -> tuple[FloatArray, float]:
         """Mean of the two models' contributions, feature by feature."""
         place = {name: number for number, name in enumerate(self.features)}

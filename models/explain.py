@@ -166,7 +166,7 @@ def reasons_of_row(
     in_stage = stage if isinstance(stage, str) else ""
     weights = points.tolist()
     found = []
-    for place in sorted(range(len(weights)), key=lambda place: -abs(weights[place]))[:most]:
+    for place in np.argsort(-np.abs(points), kind="stable")[:most].tolist():
         if weights[place] == 0:
             break
         name = names[place]
