@@ -6,9 +6,10 @@ int64 (`NAT` where missing); money is float64 holding whole hundredths, numbers 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from itertools import repeat
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -65,9 +66,9 @@ class Coded:
     def of(cls, values: Iterable[str | None]) -> Coded:
         """Encode values; None and the empty string are missing."""
         values = list(values)
-        levels = tuple(value for value in dict.fromkeys(values) if value)
-        index: dict[str | None, int] = {level: code for code, level in enumerate(levels)}
-        return cls(np.array([index.get(value, -1) for value in values], dtype=np.int32), levels)
+        levels = [value for value in dict.fromkeys(values) if value]
+        code: Callable[[str | None, int], int] = dict(zip(levels, range(len(levels)), strict=True)).get
+        return cls(np.array(list(map(code, values, repeat(-1))), dtype=np.int32), tuple(levels))
 
     def strings(self) -> NDArray[np.object_]:
         """The values as strings, "" where missing, shape (n_rows,)."""
@@ -90,9 +91,12 @@ def n_rows(columns: Columns) -> int:
     return 0
 
 
+_CODED = (Kind.ID, Kind.TEXT, Kind.CATEGORY)
+
+
 def encode(kind: Kind, values: Sequence[object]) -> Values:
     """Typed array of plain values (str, microseconds, hundredths, float, bool, None) as the store holds them."""
-    if kind in (Kind.ID, Kind.TEXT, Kind.CATEGORY):
+    if kind in _CODED:
         return Coded.of(values)  # type: ignore[arg-type]
     if kind is Kind.TIME:
         if None in values:

@@ -350,8 +350,16 @@ class Records:
 
     def _changes_of(self, name: str) -> Rows:
         """Changes of one field, its values without the levels of other fields."""
-        rows = self._rows("field_changes")
-        return rows.take(np.flatnonzero(among(rows.text("field"), {name}))).compacted("old_value", "new_value")
+        none = np.zeros(0, dtype=np.int64)
+        return self._rows("field_changes").take(self._changed.get(name, none)).compacted("old_value", "new_value")
+
+    @cached_property
+    def _changed(self) -> dict[str, IntArray]:
+        """Places of changes in their table, by the field that changed."""
+        field = self._rows("field_changes").text("field")
+        order = np.argsort(field.codes, kind="stable").astype(np.int64, copy=False)
+        ends = np.bincount(field.codes + 1, minlength=len(field.levels) + 1).cumsum().tolist()
+        return {level: order[ends[code] : ends[code + 1]] for code, level in enumerate(field.levels)}
 
     def _change_events(
         self, rows: Rows, old: Values, new: Values, **flags: NDArray[np.bool_] | FloatArray
