@@ -6,7 +6,7 @@ int64 (`NAT` where missing); money is float64 holding whole hundredths, numbers 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from itertools import repeat
@@ -67,8 +67,8 @@ class Coded:
         """Encode values; None and the empty string are missing."""
         values = list(values)
         levels = [value for value in dict.fromkeys(values) if value]
-        code: Callable[[str | None, int], int] = dict(zip(levels, range(len(levels)), strict=True)).get
-        return cls(np.array(list(map(code, values, repeat(-1))), dtype=np.int32), tuple(levels))
+        code: dict[str | None, int] = {level: place for place, level in enumerate(levels)}
+        return cls(np.array(list(map(code.get, values, repeat(-1))), dtype=np.int32), tuple(levels))
 
     def strings(self) -> NDArray[np.object_]:
         """The values as strings, "" where missing, shape (n_rows,)."""

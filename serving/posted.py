@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from crm.schema import TABLES, Kind
-from crm.tables import Attribute, Coded, Columns, CrmData, Values, encode
+from crm.tables import Attribute, Coded, Columns, CrmData, encode
 from features.fields import parse, readable
 from features.history import History
 from features.matrix import UNDATED, Snapshots
