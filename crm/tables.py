@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from itertools import repeat
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -65,10 +64,9 @@ class Coded:
     @classmethod
     def of(cls, values: Iterable[str | None]) -> Coded:
         """Encode values; None and the empty string are missing."""
-        values = list(values)
-        levels = [value for value in dict.fromkeys(values) if value]
-        code: dict[str | None, int] = {level: place for place, level in enumerate(levels)}
-        return cls(np.array(list(map(code.get, values, repeat(-1))), dtype=np.int32), tuple(levels))
+        index: dict[str, int] = {}
+        codes = [index.setdefault(value, len(index)) if value else -1 for value in values]
+        return cls(np.asarray(codes, dtype=np.int32), tuple(index))
 
     def strings(self) -> NDArray[np.object_]:
         """The values as strings, "" where missing, shape (n_rows,)."""
