@@ -55,7 +55,8 @@ class Average(Estimator):
     @property
     def unread(self) -> frozenset[str]:
         """See `Estimator.unread`."""
-        return self.trees.unread - set(self.line.features)
+        read = {name for part in self.parts for name in part.features if name not in part.unread}
+        return frozenset(self.features) - read
 
     def contributions(self, matrix: FeatureMatrix) -> tuple[FloatArray, float]:
         """Mean of the parts' contributions, feature by feature."""

@@ -139,8 +139,8 @@ class WinModel:
         Raises:
             FeatureMismatch: This code does not have a feature that it was trained with.
         """
-        spoken = {"stage"}  # reasons compare with won deals of the same stage
-        return [item for item in self.needed(available) if item.name not in self.estimator.unread - spoken]
+        read = {"stage", *self.spread.encoding.names}  # reasons compare with won deals of the same stage
+        return [item for item in self.needed(available) if item.name not in self.estimator.unread - read]
 
     def save(self, folder: Path) -> None:
         """Write it into an empty folder: JSON and LightGBM's text, no code."""

@@ -113,7 +113,7 @@ def test_a_missing_column_is_named(rows: Rows) -> None:
 def test_what_no_tree_splits_on_may_be_absent(kind: str, rows: Rows) -> None:
     columns = rows[0].columns | {"noise": np.arange(3000.0) % 2, "kind": Coded.of(["x", "y"] * 1500)}
     stump = TreeSize(trees=20, leaves=2, depth=1, column_share=1.0)
-    estimator = Trees(stump) if kind == "trees" else Average(stump)
+    estimator = Trees(stump) if kind == "trees" else Average([Logistic(), Trees(stump)])
     estimator.fit(FeatureMatrix(columns, rows[0].n_rows), rows[1])
     if kind == "average":  # the line reads them all
         assert estimator.unread == frozenset()

@@ -26,7 +26,7 @@ from models.estimator import Estimator
 from models.explain import Described
 from models.logistic import Logistic
 from models.registry import DIGEST, NAME, Registry, quiet_mlflow
-from models.trees import TreeSize
+from models.trees import Trees, TreeSize
 from models.uncertainty import Spread
 from models.win import WinModel
 from serving.app import create_app
@@ -95,7 +95,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
         import_export([folder / "export"], mapping, store, imported_at=datetime(2025, 6, 30, tzinfo=UTC))
         crm = store.load()
     size = TreeSize(trees=30, leaves=7, depth=4, min_rows=20)
-    models = {1: _fit(crm, Average(size)), 2: _fit(crm, Logistic()), 3: _fit(crm, Logistic(0.01))}
+    models = {1: _fit(crm, Average([Logistic(), Trees(size)])), 2: _fit(crm, Logistic()), 3: _fit(crm, Logistic(0.01))}
     _register(models, folder)
     changed = folder / "mlflow3" / "data" / "bundle" / "win.json"
     changed.write_text(changed.read_text().replace('"base_rate": 0', '"base_rate": 1', 1))
