@@ -53,12 +53,26 @@ def draw_moves(rate: FloatArray, span: FloatArray, rng: np.random.Generator) -> 
     return np.where(happens, np.minimum(move, int(Move.LOSS)), int(Move.NONE)).astype(np.int64)
 
 
+def move_probabilities(rate: FloatArray, span: FloatArray) -> FloatArray:
+    """Probability of each `Move` within `span` weeks, none of them last, shape (n, 6), from rates of shape (n, 5)."""
+    total = rate.sum(axis=1)
+    happens = -np.expm1(-total * span)
+    return np.column_stack([rate * (happens / total)[:, None], 1.0 - happens])
+
+
 def close_date(day: IntArray, rng: np.random.Generator) -> IntArray:
     """Expected close dates as sellers enter them: some as they are, many at the end of a month or a quarter."""
     month = day.astype("M8[D]").astype("M8[M]")
     to_quarter = (2 - month.astype(np.int64) % 3) * (rng.random(len(day)) < 0.35)
     end = (month + to_quarter + 1).astype("M8[D]").astype(np.int64) - 1
     return np.where(rng.random(len(day)) < 0.6, end, day).astype(np.int64)
+
+
+def momentum_ahead(state: State, p: Parameters) -> tuple[FloatArray, float]:
+    """Mean, of shape (n,), and standard deviation of the momentum a week later: it is drawn to what the quality says."""
+    pull = p.quality_in_momentum * state.quality / p.difficulty
+    spread = np.sqrt((1 - p.memory**2) * max(1 - p.quality_in_momentum**2, 0.05))
+    return p.memory * state.momentum + (1 - p.memory) * pull, float(spread)
 
 
 def step(state: State, week: Week, span: FloatArray, p: Parameters, rng: np.random.Generator) -> Happened:
@@ -86,9 +100,8 @@ def step(state: State, week: Week, span: FloatArray, p: Parameters, rng: np.rand
     later = np.maximum(close_date(later, rng), state.expected_day + 1)
 
     shift = np.array([1, 2, -1, 0, 0, 0])[move]
-    pull = p.quality_in_momentum * state.quality / p.difficulty
-    noise = np.sqrt((1 - p.memory**2) * max(1 - p.quality_in_momentum**2, 0.05))
-    momentum = p.memory * state.momentum + (1 - p.memory) * pull + noise * rng.standard_normal(n)
+    mean, spread = momentum_ahead(state, p)
+    momentum = mean + spread * rng.standard_normal(n)
     after = replace(
         state,
         stage=state.stage + shift,
