@@ -54,27 +54,22 @@ def visible_terms(state: State, week: Week, p: Parameters) -> FloatArray:
     ])  # fmt: skip
 
 
-def hidden_terms(quality: FloatArray, momentum: FloatArray, dark: BoolArray) -> FloatArray:
-    """Monomials of the hidden parts, as columns, shape (n, 12)."""
-    return np.column_stack([
-        np.ones(len(quality)), quality, momentum, dark, quality**2, quality * momentum, momentum**2, quality * dark,
-        momentum * dark, quality**3, quality**2 * momentum, quality**2 * dark,
-    ])  # fmt: skip
-
-
-N_VISIBLE, N_HIDDEN = 19, 12
+def hidden_terms(quality: FloatArray, momentum: FloatArray) -> FloatArray:
+    """Monomials of the hidden quality and momentum, as columns, shape (n, 8)."""
+    q, m = quality, momentum
+    return np.column_stack([np.ones(len(q)), q, m, q**2, q * m, m**2, q**3, q**2 * m])
 
 
 def _pairs() -> BoolArray:
-    """Which products of a visible and a hidden term are regressed on, shape (visible, hidden)."""
-    used = np.zeros((N_VISIBLE, N_HIDDEN), dtype=bool)
+    """Which products of a visible and a hidden term are regressed on, shape (19, 8)."""
+    used = np.zeros((19, 8), dtype=bool)
     used[:, 0] = True
     used[0, :] = True
-    used[1, [1, 2, 3, 4, 5, 7]] = True
-    used[2, [1, 3]] = True
-    used[[4, 6, 7, 8, 16], 1] = True
-    used[[4, 6, 7, 8], 3] = True
-    used[[7,8], 2] = True
+    used[1, 1:6] = True
+    used[2, [1, 2]] = True
+    used[4:11, 1] = True
+    used[[7, 8], 2] = True
+    used[[11, 12, 13, 15, 16, 17], 1] = True
     return used
 
 
@@ -88,7 +83,8 @@ class Values:
     Attributes:
         first: The first Monday, in days since 1970.
         origin: Day on which the drift of the market begins.
-        coefficients: By week, stage, visible and hidden term, shape (n_weeks, n_stages, n_visible, n_hidden).
+        coefficients: By week, by whether the customer is silent, by stage, visible and hidden term, shape
+            (n_weeks, 2, n_stages, n_visible, n_hidden).
         parameters: The dials.
     """
 
@@ -97,22 +93,24 @@ class Values:
     coefficients: FloatArray
     parameters: Parameters
 
-    def seen(self, state: State, day: int) -> FloatArray:
-        """What the visible part of the states says of each hidden term, in log-odds, shape (n, n_hidden)."""
-        by_stage = self.coefficients[(day - self.first) // 7]
+    def seen(self, state: State, day: int, dark: BoolArray) -> FloatArray:
+        """What the visible part of each state says of each hidden term, in log-odds, shape (n, n_hidden)."""
         terms = visible_terms(state, week_of(day, self.origin), self.parameters)
-        return _by_stage(terms, state.stage, by_stage)
+        return _chosen(terms, state.stage, dark, self.coefficients[(day - self.first) // 7])
 
     def win_probability(self, state: State, day: int) -> FloatArray:
         """Probability that each deal is won, given all of its state at 00:00 UTC of a Monday, shape (n,)."""
-        hidden = hidden_terms(state.quality, state.momentum, state.dark_weeks > 0)
-        return np.asarray(expit((self.seen(state, day) * hidden).sum(axis=1)))
+        hidden = hidden_terms(state.quality, state.momentum)
+        return np.asarray(expit((self.seen(state, day, state.dark_weeks > 0) * hidden).sum(axis=1)))
 
 
-def _by_stage(terms: FloatArray, stage: IntArray, by_stage: FloatArray) -> FloatArray:
-    found = np.empty((len(stage), N_HIDDEN))
-    for place, coefficients in enumerate(by_stage):
-        found[stage == place] = terms[stage == place] @ coefficients
+def _chosen(terms: FloatArray, stage: IntArray, dark: BoolArray, coefficients: FloatArray) -> FloatArray:
+    """Visible terms times the coefficients of each deal's stage and silence, shape (n, n_hidden)."""
+    found = np.empty((len(stage), coefficients.shape[-1]))
+    for silent in (False, True):
+        for place in range(len(STAGES)):
+            rows = (stage == place) & (dark == silent)
+            found[rows] = terms[rows] @ coefficients[int(silent), place]
     return found
 
 
@@ -169,15 +167,16 @@ def fit_values(
     account = rng.integers(0, len(accounts.name), POOL_DEALS)
     run(POOL_DEALS, first_day, last_day, accounts, users, account, p, rng, pool)
     states = pool.all()
-    of_stage = [np.flatnonzero(states.stage == place) for place in range(len(STAGES))]
+    groups = [np.flatnonzero((states.stage == place) & ((states.dark_weeks > 0) == silent))
+              for silent in (False, True) for place in range(len(STAGES))]  # fmt: skip
     first = first_day - (first_day + 3) % 7
     n_weeks = (last_day - first) // 7 + 1
-    later = np.zeros((len(STAGES), N_VISIBLE, N_HIDDEN))
-    later[:, 0, 0] = -1.0  # a guess, forgotten by the weeks asked for
+    later = np.zeros((2, len(STAGES), *PAIRS.shape))
+    later[..., 0, 0] = -1.0  # a guess, forgotten by the weeks asked for
     found = np.empty((n_weeks, *later.shape))
     for number in reversed(range(n_weeks + WEEKS_BEYOND)):
         week, after = week_of(first + 7 * number, first_day), week_of(first + 7 * number + 7, first_day)
-        chosen = states.take(np.concatenate([rng.choice(rows, STATES) for rows in of_stage]))
+        chosen = states.take(np.concatenate([rng.choice(rows, STATES) for rows in groups]))
         before = replace(chosen, expected_day=chosen.expected_day + week.day)
         later = _week_before(before, week, after, later, p, users, rng)
         if number < n_weeks:
@@ -198,19 +197,20 @@ def _week_before(before: State, week: Week, after: Week, later: FloatArray, p: P
     skill = then.skill.copy()
     skill[given_away] = users.skill[rng.integers(0, users.n_owners, len(given_away))]
     then = replace(then, skill=skill)
-    hidden = hidden_terms(then.quality, then.momentum, then.dark_weeks > 0)
-    value = expit((_by_stage(visible_terms(then, after, p), then.stage, later) * hidden).sum(axis=1))
+    hidden = hidden_terms(then.quality, then.momentum)
+    ahead = _chosen(visible_terms(then, after, p), then.stage, then.dark_weeks > 0, later)
+    value = expit((ahead * hidden).sum(axis=1))
     target = moves[:, Move.WIN] + (1.0 - moves[:, Move.WIN] - moves[:, Move.LOSS]) * value
 
-    seen = visible_terms(before, week, p)
-    hidden = hidden_terms(before.quality, before.momentum, before.dark_weeks > 0)
     v, h = np.nonzero(PAIRS)
+    terms = visible_terms(before, week, p)[:, v] * hidden_terms(before.quality, before.momentum)[:, h]
     surprises = _surprises(before, happened, week, p, moves)
-    terms = seen[:, v] * hidden[:, h]
     found = np.zeros_like(later)
-    for place in range(len(STAGES)):
-        rows = still & (before.stage == place)
-        found[place][PAIRS] = _logistic(terms[rows], surprises[rows], target[rows], later[place][PAIRS])
+    for silent in (0, 1):
+        for place in range(len(STAGES)):
+            rows = still & (before.stage == place) & ((before.dark_weeks > 0) == silent)
+            start = later[silent, place][PAIRS]
+            found[silent, place][PAIRS] = _logistic(terms[rows], surprises[rows], target[rows], start)
     return found
 
 
@@ -226,8 +226,9 @@ def _logistic(x: FloatArray, surprises: FloatArray, share: FloatArray, start: Fl
         fitted = expit(x @ beta)
         weight = np.maximum(fitted * (1.0 - fitted), 1e-4)
         gram = (both * weight[:, None]).T @ both
-        gram[np.diag_indices_from(gram)] += RIDGE
+        penalty = RIDGE * np.diag(gram) / weight.sum() + 1e-9
+        gram[np.diag_indices_from(gram)] += penalty
         score = both.T @ (share - fitted)
-        score[:n_terms] -= RIDGE * (beta - start)
+        score[:n_terms] -= penalty[:n_terms] * (beta - start)
         beta = beta + cho_solve(cho_factor(gram), score)[:n_terms]
     return np.asarray(beta)
