@@ -10,7 +10,7 @@ import numpy as np
 from crm.simulation import company as c
 from crm.simulation.clock import WEEK, entry_times, within
 from crm.simulation.company import Accounts, Users
-from crm.simulation.dynamics import Happened, Move, close_date, step
+from crm.simulation.dynamics import FIRST_SPREAD, Happened, Move, close_date, step, usual_momentum
 from crm.simulation.hazards import BoolArray, State, Week, activity_rates, week_of
 from crm.simulation.parameters import BLOCKER, CHAMPION, DECISION_MAKER, ECONOMIC_BUYER, ROLES, Parameters
 from crm.simulation.watching import Passed, Watcher
@@ -18,6 +18,9 @@ from crm.tables import DAY, NAT, FloatArray, IntArray
 
 DISCOUNT_SHARE = 0.45
 """Share of won deals whose amount is cut at signing."""
+
+AFFINITY_SHARE = 0.3
+"""Share of the hidden quality's variance that an account's deals have in common."""
 
 MOST_ACTIVITIES = 12
 """Activities of one direction that a deal has in a week at most."""
@@ -151,8 +154,9 @@ def _enter(
     fit += 0.5 * ((product == 1) & np.isin(accounts.industry[account], (2, 4)))
     fit += 0.6 * ((product == 3) & np.isin(accounts.industry[account], (5, 8)))
     state.fit[rows], state.size[rows], state.skill[rows] = fit, size, users.skill[owner]
-    state.quality[rows] = np.sqrt(0.7) * rng.standard_normal(n) + np.sqrt(0.3) * accounts.affinity[account]
-    state.momentum[rows] = p.quality_in_momentum * state.quality[rows] / p.difficulty + 0.8 * rng.standard_normal(n)
+    own = np.sqrt(1.0 - AFFINITY_SHARE) * rng.standard_normal(n)
+    state.quality[rows] = own + np.sqrt(AFFINITY_SHARE) * accounts.affinity[account]
+    state.momentum[rows] = usual_momentum(state.quality[rows], p) + FIRST_SPREAD * rng.standard_normal(n)
     state.stage[rows] = np.where(kind > 0, 1, np.where(rng.random(n) < 0.3, 1, 0))
     state.contacts[rows] = contact >= 0
     state.decision_maker[rows] = np.isin(contact, (DECISION_MAKER, ECONOMIC_BUYER))

@@ -30,13 +30,13 @@ from crm.tables import FloatArray, IntArray
 POOL_DEALS = 3_000
 """Deals simulated for the states from which the regressions learn."""
 
-STATES = 1_500
+STATES = 2_000
 """States of each stage from which each week's regression learns."""
 
 WEEKS_BEYOND = 60
 """Weeks after the last one asked for at which the recursion begins; one deal in fifty is open for so long."""
 
-RIDGE = 1e-3
+RIDGE = 3.0
 """Penalty on the coefficients' change from week to week, as a number of observations of weight 1."""
 
 
