@@ -30,8 +30,11 @@ from crm.tables import FloatArray, IntArray
 POOL_DEALS = 3_000
 """Deals simulated for the states from which the regressions learn."""
 
-STATES = 2_000
+STATES = 1_000
 """States of each stage from which each week's regression learns."""
+
+SPREAD = 0.7
+"""Standard deviation of what is added to these states' fit, quality and momentum, so that rare ones are met too."""
 
 WEEKS_BEYOND = 60
 """Weeks after the last one asked for at which the recursion begins; one deal in fifty is open for so long."""
@@ -43,7 +46,7 @@ RIDGE = 3.0
 def visible_terms(state: State, week: Week, p: Parameters) -> FloatArray:
     """What of the state an export shows, as columns, shape (n, 19)."""
     nothing = np.zeros(len(state))
-    s = strength(replace(state, quality=nothing, momentum=nothing), week, p)
+    s = np.clip(strength(replace(state, quality=nothing, momentum=nothing), week, p) - p.centre - 1.0, -3.5, 3.5)
     ahead = (state.expected_day - week.day - 3) / 7.0
     return np.column_stack([
         np.ones(len(state)), s, s**2, s**3,
@@ -56,7 +59,7 @@ def visible_terms(state: State, week: Week, p: Parameters) -> FloatArray:
 
 def hidden_terms(quality: FloatArray, momentum: FloatArray) -> FloatArray:
     """Monomials of the hidden quality and momentum, as columns, shape (n, 8)."""
-    q, m = quality, momentum
+    q, m = np.clip(quality, -3.5, 3.5), np.clip(momentum, -3.5, 3.5)
     return np.column_stack([np.ones(len(q)), q, m, q**2, q * m, m**2, q**3, q**2 * m])
 
 
@@ -67,7 +70,7 @@ def _pairs() -> BoolArray:
     used[0, :] = True
     used[1, 1:6] = True
     used[2, [1, 2]] = True
-    used[4:11, 1] = True
+    used[4:10, 1] = True
     used[[7, 8], 2] = True
     used[[11, 12, 13, 15, 16, 17], 1] = True
     return used
@@ -177,7 +180,13 @@ def fit_values(
     for number in reversed(range(n_weeks + WEEKS_BEYOND)):
         week, after = week_of(first + 7 * number, first_day), week_of(first + 7 * number + 7, first_day)
         chosen = states.take(np.concatenate([rng.choice(rows, STATES) for rows in groups]))
-        before = replace(chosen, expected_day=chosen.expected_day + week.day)
+        before = replace(
+            chosen,
+            expected_day=chosen.expected_day + week.day,
+            fit=chosen.fit + SPREAD * rng.standard_normal(len(chosen)),
+            quality=chosen.quality + SPREAD * rng.standard_normal(len(chosen)),
+            momentum=chosen.momentum + SPREAD * rng.standard_normal(len(chosen)),
+        )
         later = _week_before(before, week, after, later, p, users, rng)
         if number < n_weeks:
             found[number] = later
@@ -224,7 +233,7 @@ def _logistic(x: FloatArray, surprises: FloatArray, share: FloatArray, start: Fl
     both = np.column_stack([x, surprises])
     for _ in range(2):
         fitted = expit(x @ beta)
-        weight = np.maximum(fitted * (1.0 - fitted), 1e-4)
+        weight = np.maximum(fitted * (1.0 - fitted), 0.02)
         gram = (both * weight[:, None]).T @ both
         penalty = RIDGE * np.diag(gram) / weight.sum() + 1e-9
         gram[np.diag_indices_from(gram)] += penalty
