@@ -12,7 +12,6 @@ middle of the grid times a table.
 
 from __future__ import annotations
 
-
 from dataclasses import replace
 
 import numpy as np
@@ -97,7 +96,7 @@ class Grid:
         return thought
 
     def likelihood(self, seen: Passed, p: Parameters) -> FloatArray:
-        """Probability of what a week showed of each deal at each point, up to a factor per deal, shape (n, n_points)."""
+        """Probability, up to a factor per deal, of what a week showed of each deal at each point, shape (n, n_points)."""
         before, span, happened = in_the_middle(seen.before), seen.span, seen.happened
         side = side_rates(before, seen.week, p)
         out, back = activity_rates(before, seen.diligence, p)

@@ -123,7 +123,7 @@ def step(state: State, week: Week, span: FloatArray, p: Parameters, rng: np.rand
         age_weeks=state.age_weeks + span,
         momentum=np.where(span > SHORTEST_SPAN, momentum, state.momentum),
         dark_weeks=np.where(
-            state.dark_weeks > 0, np.where(answers, 0.0, state.dark_weeks + span), np.where(falls_silent, FIRST_SILENCE, 0.0)
+            state.dark_weeks > 0, np.where(answers, 0.0, state.dark_weeks + span), FIRST_SILENCE * falls_silent
         ),
         contacts=state.contacts + (role >= 0),
         decision_maker=state.decision_maker | (role == DECISION_MAKER) | (role == ECONOMIC_BUYER),

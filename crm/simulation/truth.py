@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 
@@ -16,13 +18,23 @@ from crm.tables import DAY, FloatArray, IntArray
 class Truth:
     """Watches a run and notes the probabilities of every open deal on every Monday."""
 
-    def __init__(self, values: Values, account: IntArray) -> None:
-        """Begin with nothing seen; `account` is the row of each deal's account, shape (n_deals,)."""
+    def __init__(self, values: Values, account: IntArray, last_day: int,
+                 progress: Callable[[float], None] = lambda _share: None) -> None:  # fmt: skip
+        """Begin with nothing seen.
+
+        Args:
+            values: Win probability of every state.
+            account: Row of each deal's account, shape (n_deals,).
+            last_day: Day of the export, in days since 1970.
+            progress: Called with the share of the run that has passed, 0 to 1.
+        """
+        self._last_day, self._progress = last_day, progress
         self.values, self.analyst = values, Analyst(account, values.parameters)
         self._noted: list[tuple[IntArray, IntArray, FloatArray, FloatArray]] = []
 
     def at(self, day: int, rows: IntArray, state: State) -> None:
         """Note the probabilities of the open deals on a Monday."""
+        self._progress((day - self.values.first) / (self._last_day - self.values.first))
         latent = self.values.win_probability(state, day)
         observable = self.analyst.win_probability(self.values, state, day)
         self._noted.append((rows, np.full(len(rows), day), latent, observable))
