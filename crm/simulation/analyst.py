@@ -96,7 +96,7 @@ class Grid:
         return thought
 
     def likelihood(self, seen: Passed, p: Parameters) -> FloatArray:
-        """Probability, up to a factor per deal, of what a week showed of each deal at each point, shape (n, n_points)."""
+        """Probability of what a week showed of each deal at each point, times a factor per deal, (n, n_points)."""
         before, span, happened = in_the_middle(seen.before), seen.span, seen.happened
         side = side_rates(before, seen.week, p)
         out, back = activity_rates(before, seen.diligence, p)
@@ -201,5 +201,3 @@ class Analyst:
             seen = values.seen(in_the_middle(state), day, np.full(n, bool(dark)))
             mean += (weight.reshape(n, len(lively)) * expit(seen @ hidden.T)).sum(axis=1)
         return mean
-
-
