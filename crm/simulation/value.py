@@ -27,11 +27,11 @@ from crm.simulation.parameters import STAGES, Parameters
 from crm.simulation.watching import Passed
 from crm.tables import FloatArray, IntArray
 
-POOL_DEALS = 3_000
-"""Deals simulated for the states from which the regressions learn."""
+POOL_DEALS, POOL_DAYS = 3_000, 913
+"""Deals simulated for the states from which the regressions learn, and days in which they enter, at least."""
 
 STATES = 1_000
-"""States of each stage from which each week's regression learns."""
+"""States of each stage, with a silent customer and without, from which each week's regression learns."""
 
 SPREAD = 0.7
 """Standard deviation of what is added to these states' fit, quality and momentum, so that rare ones are met too."""
@@ -43,10 +43,41 @@ RIDGE = 3.0
 """Penalty on the coefficients' change from week to week, as a number of observations of weight 1."""
 
 
+HIDDEN = ("1", "q", "m", "q^2", "qm", "m^2", "q^3", "q^2 m")
+"""What is hidden of a state, as powers and products of the quality q and the momentum m."""
+
+_WITH_QUALITY = ("1", "q")
+VISIBLE = {
+    "1": HIDDEN,
+    "strength": ("1", "q", "m", "q^2", "qm", "m^2"),
+    "strength^2": ("1", "q", "m"),
+    "strength^3": ("1",),
+    "staleness": _WITH_QUALITY,
+    "first weeks in the stage": _WITH_QUALITY,
+    "age": _WITH_QUALITY,
+    "expected within two weeks": ("1", "q", "m"),
+    "up to four weeks later": ("1", "q", "m"),
+    "up to ten weeks later still": _WITH_QUALITY,
+    "overdue by more than two weeks": ("1",),
+    "contacts": _WITH_QUALITY,
+    "decision maker": _WITH_QUALITY,
+    "champion": _WITH_QUALITY,
+    "blocker": ("1",),
+    "rival": _WITH_QUALITY,
+    "budget": _WITH_QUALITY,
+    "pushes": _WITH_QUALITY,
+    "skill": ("1",),
+}
+"""What is shown of a state, and with which of the hidden terms each of it is multiplied."""
+
+PRODUCTS: BoolArray = np.array([[hidden in used for hidden in HIDDEN] for used in VISIBLE.values()])
+
+
 def visible_terms(state: State, week: Week, p: Parameters) -> FloatArray:
-    """What of the state an export shows, as columns, shape (n, 19)."""
+    """What is shown of each state, as columns in the order of `VISIBLE`, shape (n, n_visible)."""
     nothing = np.zeros(len(state))
-    s = np.clip(strength(replace(state, quality=nothing, momentum=nothing), week, p) - p.centre - 1.0, -3.5, 3.5)
+    s = strength(replace(state, quality=nothing, momentum=nothing), week, p)
+    s = np.clip(s - p.centre - 1.0, -3.5, 3.5)  # about 0 in the middle, and no further than states were learned from
     ahead = (state.expected_day - week.day - 3) / 7.0
     return np.column_stack([
         np.ones(len(state)), s, s**2, s**3,
@@ -58,25 +89,9 @@ def visible_terms(state: State, week: Week, p: Parameters) -> FloatArray:
 
 
 def hidden_terms(quality: FloatArray, momentum: FloatArray) -> FloatArray:
-    """Monomials of the hidden quality and momentum, as columns, shape (n, 8)."""
+    """What is hidden, as columns in the order of `HIDDEN`, shape (n, n_hidden)."""
     q, m = np.clip(quality, -3.5, 3.5), np.clip(momentum, -3.5, 3.5)
     return np.column_stack([np.ones(len(q)), q, m, q**2, q * m, m**2, q**3, q**2 * m])
-
-
-def _pairs() -> BoolArray:
-    """Which products of a visible and a hidden term are regressed on, shape (19, 8)."""
-    used = np.zeros((19, 8), dtype=bool)
-    used[:, 0] = True
-    used[0, :] = True
-    used[1, 1:6] = True
-    used[2, [1, 2]] = True
-    used[4:10, 1] = True
-    used[[7, 8], 2] = True
-    used[[11, 12, 13, 15, 16, 17], 1] = True
-    return used
-
-
-PAIRS = _pairs()
 
 
 @dataclass(frozen=True)
@@ -153,7 +168,7 @@ def _surprises(before: State, happened: Happened, week: Week, p: Parameters, mov
 
 def fit_values(
     p: Parameters, first_day: int, last_day: int, accounts: Accounts, users: Users, rng: np.random.Generator,
-    progress: Callable[[float], None] = lambda _share: None,
+    progress: Callable[[float], None] = lambda _share: None, states: int = STATES,
 ) -> Values:  # fmt: skip
     """Find the win probability of every state on every Monday of a run.
 
@@ -165,21 +180,22 @@ def fit_values(
         users: The sellers; who takes over a deal is drawn from all of them.
         rng: Where the Monte Carlo's chance comes from.
         progress: Called with the share done, 0 to 1.
+        states: How many states of each stage, with a silent customer and without, each week's regression learns from.
     """
     pool = _Pool()
     account = rng.integers(0, len(accounts.name), POOL_DEALS)
-    run(POOL_DEALS, first_day, last_day, accounts, users, account, p, rng, pool)
-    states = pool.all()
-    groups = [np.flatnonzero((states.stage == place) & ((states.dark_weeks > 0) == silent))
+    run(POOL_DEALS, min(first_day, last_day - POOL_DAYS), last_day, accounts, users, account, p, rng, pool)
+    met = pool.all()
+    groups = [np.flatnonzero((met.stage == place) & ((met.dark_weeks > 0) == silent))
               for silent in (False, True) for place in range(len(STAGES))]  # fmt: skip
     first = first_day - (first_day + 3) % 7
     n_weeks = (last_day - first) // 7 + 1
-    later = np.zeros((2, len(STAGES), *PAIRS.shape))
+    later = np.zeros((2, len(STAGES), *PRODUCTS.shape))
     later[..., 0, 0] = -1.0  # a guess, forgotten by the weeks asked for
     found = np.empty((n_weeks, *later.shape))
     for number in reversed(range(n_weeks + WEEKS_BEYOND)):
         week, after = week_of(first + 7 * number, first_day), week_of(first + 7 * number + 7, first_day)
-        chosen = states.take(np.concatenate([rng.choice(rows, STATES) for rows in groups]))
+        chosen = met.take(np.concatenate([rng.choice(rows, states) for rows in groups]))
         before = replace(
             chosen,
             expected_day=chosen.expected_day + week.day,
@@ -211,15 +227,15 @@ def _week_before(before: State, week: Week, after: Week, later: FloatArray, p: P
     value = expit((ahead * hidden).sum(axis=1))
     target = moves[:, Move.WIN] + (1.0 - moves[:, Move.WIN] - moves[:, Move.LOSS]) * value
 
-    v, h = np.nonzero(PAIRS)
+    v, h = np.nonzero(PRODUCTS)
     terms = visible_terms(before, week, p)[:, v] * hidden_terms(before.quality, before.momentum)[:, h]
     surprises = _surprises(before, happened, week, p, moves)
     found = np.zeros_like(later)
     for silent in (0, 1):
         for place in range(len(STAGES)):
             rows = still & (before.stage == place) & ((before.dark_weeks > 0) == silent)
-            start = later[silent, place][PAIRS]
-            found[silent, place][PAIRS] = _logistic(terms[rows], surprises[rows], target[rows], start)
+            start = later[silent, place][PRODUCTS]
+            found[silent, place][PRODUCTS] = _logistic(terms[rows], surprises[rows], target[rows], start)
     return found
 
 
