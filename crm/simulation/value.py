@@ -36,8 +36,8 @@ STATES = 1_000
 SPREAD = 0.7
 """Standard deviation of what is added to these states' fit, quality and momentum, so that rare ones are met too."""
 
-WEEKS_BEYOND = 60
-"""Weeks after the last one asked for at which the recursion begins; one deal in fifty is open for so long."""
+WEEKS_BEYOND = 50
+"""Weeks after the last one asked for at which the recursion begins; one deal in five hundred is open for so long."""
 
 RIDGE = 3.0
 """Penalty on the coefficients' change from week to week, as a number of observations of weight 1."""
