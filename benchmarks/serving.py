@@ -42,7 +42,7 @@ def serving() -> str:
     """Latency of one connection and throughput of eight, of a champion made of trees."""
     with tempfile.TemporaryDirectory() as folder:
         place = Workplace(Path(folder))
-        place.run("simulate", "--deals", "3000", "--seed", "7", "--out", place.folder / "export")
+        place.run("simulate", "--deals", "3000", "--seed", "7", "--no-truth", "--out", place.folder / "export")
         place.run("import", place.folder / "export")
         with Store.open(f"sqlite:///{folder}/wonlost.db") as store:
             crm = store.load()

@@ -222,6 +222,7 @@ class Mapping(_Strict):
     Attributes:
         name: Short name.
         description: What it reads.
+        ignore: Patterns of file names, with or without ending, case-insensitive: files left out knowingly.
         optional: Whether a header that is absent is reported rather than an error (presets).
         process: How the sales process is read.
         format: How the files are written.
@@ -230,6 +231,7 @@ class Mapping(_Strict):
 
     name: str = Field(min_length=1)
     description: str = ""
+    ignore: Strings = ()
     optional: bool = False
     process: ProcessRule = ProcessRule()
     format: Format = Format()

@@ -7,6 +7,7 @@ made from templates, and a field that is filled only at the close is planted as 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -19,7 +20,9 @@ from crm.simulation.course import run
 from crm.simulation.export import Exporter
 from crm.simulation.hazards import EPOCH
 from crm.simulation.parameters import Parameters
-from crm.simulation.writing import README, mapping_text, write_tables
+from crm.simulation.truth import Truth
+from crm.simulation.value import fit_values
+from crm.simulation.writing import README, TRUTH_FILE, TRUTH_README, mapping_text, write_tables
 
 __all__ = ["Parameters", "SimulatedCrm", "simulate", "write"]
 
@@ -35,6 +38,9 @@ class SimulatedCrm:
             times are UTC, amounts in EUR, picklists and ids are categorical, missing values are null.
         truth: What no export shows, one row per deal: opportunity_id, hidden quality (standard normal), fit (log-odds
             from what is known at entry), outcome (won, lost, null while open), true reason of the loss or the win.
+        weekly_truth: The true probability of being won, one row per deal and Monday 00:00 UTC at which it was open,
+            that of the export included: opportunity_id, as_of, p_latent (given all of its state), p_observable (given
+            what the CRM shows before that moment). None where it was not asked for.
         seed: Seed of all chance in it.
         until: Day of the export; everything but planned activities lies before its 00:00 UTC.
         parameters: The dials.
@@ -42,6 +48,7 @@ class SimulatedCrm:
 
     tables: dict[str, pd.DataFrame]
     truth: pd.DataFrame
+    weekly_truth: pd.DataFrame | None
     seed: int
     until: date
     parameters: Parameters
@@ -54,6 +61,8 @@ def simulate(
     until: date = date(2026, 9, 30),
     years: float = 2.5,
     parameters: Parameters | None = None,
+    weekly_truth: bool = False,
+    progress: Callable[[str, float], None] = lambda _what, _share: None,
 ) -> SimulatedCrm:
     """Simulate a company's CRM: accounts, users, deals with their history, and notes.
 
@@ -63,6 +72,9 @@ def simulate(
         until: Day of the export; deals still open then are censored.
         years: Length of the period in which deals enter, which ends on `until`.
         parameters: The dials of the sales process; the documented defaults where absent.
+        weekly_truth: Whether to compute the true win probabilities (see docs/simulation.md). The CRM is the same with
+            and without.
+        progress: Told what is being done, and the share done, 0 to 1.
 
     Raises:
         ValueError: If there is no deal or no time to simulate.
@@ -79,19 +91,35 @@ def simulate(
     accounts = found_accounts(max(1, round(n_deals / DEALS_PER_ACCOUNT)), users, rng)
     weight = rng.gamma(0.8, 1.0, len(accounts.name))
     account = rng.choice(len(weight), n_deals, p=weight / weight.sum())
-    course = run(n_deals, first_day, last_day, accounts, users, account, dials, rng)
+    truth = None
+    if weekly_truth:
+        own = np.random.default_rng([seed, 1])  # apart, so that the CRM is the same without it
+        values = fit_values(dials, first_day, last_day, accounts, users, own,
+                            lambda share: progress("finding the win probabilities", share))  # fmt: skip
+        truth = Truth(values, account, last_day, lambda share: progress("letting the deals run", share))
+    else:
+        progress("letting the deals run", 0.0)
+    course = run(n_deals, first_day, last_day, accounts, users, account, dials, rng, truth)
     exporter = Exporter(course, accounts, users, rng)
-    return SimulatedCrm(exporter.tables(), exporter.truth(), seed, until, dials)
+    weekly = None if truth is None else truth.table(exporter.deal_ids)
+    return SimulatedCrm(exporter.tables(), exporter.truth(), weekly, seed, until, dials)
 
 
 def write(crm: SimulatedCrm, folder: Path) -> None:
     """Write a simulated CRM to a folder: a CSV file per table, `mapping.toml` and a README that says what it is.
 
-    Times are ISO 8601 with their offset, amounts decimal with two places. Same CRM, same bytes. The truth is not
-    written. Files of an earlier run in the same folder are overwritten.
+    Times are ISO 8601 with their offset, amounts decimal with two places. Same CRM, same bytes. The weekly truth, where
+    there is one, goes to `truth.parquet`, which the mapping leaves out; the rest of the truth is not written. Files of
+    an earlier run in the same folder are overwritten, and its truth is removed.
     """
     folder.mkdir(parents=True, exist_ok=True)
     write_tables(crm.tables, folder)
     (folder / "mapping.toml").write_text(mapping_text(crm.tables, crm.until), encoding="utf-8")
-    text = README.format(n_deals=len(crm.tables["opportunities"]), seed=crm.seed, until=crm.until.isoformat())
+    text = README.format(n_deals=len(crm.tables["opportunities"]), seed=crm.seed, until=crm.until.isoformat(),
+                         difficulty=crm.parameters.difficulty)  # fmt: skip
+    if crm.weekly_truth is None:
+        (folder / TRUTH_FILE).unlink(missing_ok=True)
+    else:
+        crm.weekly_truth.to_parquet(folder / TRUTH_FILE, index=False)
+        text += TRUTH_README
     (folder / "README.md").write_text(text, encoding="utf-8")

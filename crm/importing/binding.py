@@ -14,8 +14,12 @@ from crm.rules import ColumnRule, Mapping, TableRule, folded
 from crm.schema import TABLES
 
 
-def export_files(paths: Sequence[Path]) -> list[Path]:
+def export_files(paths: Sequence[Path], ignore: Sequence[str] = ()) -> list[Path]:
     """The files of an export, those of a folder in order of name; files of other kinds in a folder are passed over.
+
+    Args:
+        paths: Files and folders.
+        ignore: Patterns of names of files to leave out, as a mapping has them.
 
     Raises:
         InputError: A path does not exist, is of an unknown kind, or a folder holds no file of a known kind.
@@ -34,7 +38,7 @@ def export_files(paths: Sequence[Path]) -> list[Path]:
             raise InputError([Problem(str(path), None, None, None, f"not a {', '.join(ENDINGS)} file")])
         else:
             files.append(path)
-    return list(dict.fromkeys(files))
+    return [file for file in dict.fromkeys(files) if not any(_fits(file, pattern) for pattern in ignore)]
 
 
 @dataclass

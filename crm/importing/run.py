@@ -87,7 +87,7 @@ class _Run:
 
     def open(self, paths: Sequence[Path]) -> None:
         """Read the headers, decide which file feeds what, and refuse files that lack what they need."""
-        for number, path in enumerate(export_files(paths)):
+        for number, path in enumerate(export_files(paths, self.mapping.ignore)):
             try:
                 self.sources.append(Source.open(path, self.mapping.format))
             except InputError as error:

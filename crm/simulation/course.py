@@ -10,13 +10,20 @@ import numpy as np
 from crm.simulation import company as c
 from crm.simulation.clock import WEEK, entry_times, within
 from crm.simulation.company import Accounts, Users
-from crm.simulation.dynamics import Happened, Move, close_date, step
-from crm.simulation.hazards import BoolArray, State, Week, week_of
+from crm.simulation.dynamics import FIRST_SPREAD, Happened, Move, close_date, step, usual_momentum
+from crm.simulation.hazards import BoolArray, State, Week, activity_rates, week_of
 from crm.simulation.parameters import BLOCKER, CHAMPION, DECISION_MAKER, ECONOMIC_BUYER, ROLES, Parameters
+from crm.simulation.watching import Passed, Watcher
 from crm.tables import DAY, NAT, FloatArray, IntArray
 
 DISCOUNT_SHARE = 0.45
 """Share of won deals whose amount is cut at signing."""
+
+AFFINITY_SHARE = 0.3
+"""Share of the hidden quality's variance that an account's deals have in common."""
+
+MOST_ACTIVITIES = 12
+"""Activities of one direction that a deal has in a week at most."""
 
 
 class Log:
@@ -147,8 +154,9 @@ def _enter(
     fit += 0.5 * ((product == 1) & np.isin(accounts.industry[account], (2, 4)))
     fit += 0.6 * ((product == 3) & np.isin(accounts.industry[account], (5, 8)))
     state.fit[rows], state.size[rows], state.skill[rows] = fit, size, users.skill[owner]
-    state.quality[rows] = np.sqrt(0.7) * rng.standard_normal(n) + np.sqrt(0.3) * accounts.affinity[account]
-    state.momentum[rows] = p.quality_in_momentum * state.quality[rows] / p.difficulty + 0.8 * rng.standard_normal(n)
+    own = np.sqrt(1.0 - AFFINITY_SHARE) * rng.standard_normal(n)
+    state.quality[rows] = own + np.sqrt(AFFINITY_SHARE) * accounts.affinity[account]
+    state.momentum[rows] = usual_momentum(state.quality[rows], p) + FIRST_SPREAD * rng.standard_normal(n)
     state.stage[rows] = np.where(kind > 0, 1, np.where(rng.random(n) < 0.3, 1, 0))
     state.contacts[rows] = contact >= 0
     state.decision_maker[rows] = np.isin(contact, (DECISION_MAKER, ECONOMIC_BUYER))
@@ -172,16 +180,11 @@ def _log_changes(log: Log, rows: IntArray, before: State, happened: Happened, st
 
 
 def _log_activities(log: Log, rows: IntArray, before: State, span: FloatArray, start: IntArray, end: IntArray,
-                    owner: IntArray, users: Users, p: Parameters, rng: np.random.Generator) -> None:  # fmt: skip
-    """Draw a week's emails, calls and meetings: silence and momentum show here, and nowhere else."""
-    dark = before.dark_weeks > 0
-    shown = before.quality / p.difficulty
-    out = np.array(p.outbound)[before.stage] * users.diligence[owner] * np.exp(p.outbound_momentum * before.momentum)
-    out *= np.where(before.dark_weeks > p.chase_weeks, p.given_up, 1.0)
-    back = np.array(p.inbound)[before.stage] * np.exp(p.inbound_momentum * before.momentum + p.inbound_quality * shown)
-    back *= np.where(dark, p.dark_inbound, 1.0)
-    for inbound, rate in ((False, out), (True, back)):
-        count = np.minimum(rng.poisson(rate * span), 12)
+                    diligence: FloatArray, p: Parameters, rng: np.random.Generator) -> list[IntArray]:  # fmt: skip
+    """Draw a week's emails, calls and meetings; how many outbound and how many inbound ones each deal had."""
+    counts = []
+    for inbound, rate in zip((False, True), activity_rates(before, diligence, p), strict=True):
+        count = np.minimum(rng.poisson(rate * span), MOST_ACTIVITIES)
         which = np.repeat(np.arange(len(rows)), count)
         log.add(
             "activities",
@@ -192,6 +195,8 @@ def _log_activities(log: Log, rows: IntArray, before: State, span: FloatArray, s
             contacts=before.contacts[which],
             milestone=np.zeros(len(which), dtype=np.int64),
         )
+        counts.append(count)
+    return counts
 
 
 def _log_moves(log: Log, rows: IntArray, before: State, happened: Happened, start: IntArray, end: IntArray,
@@ -259,7 +264,7 @@ def _closing_times(won_or_lost: BoolArray, week: Week, start: IntArray, end: Int
 
 def run(
     n_deals: int, first_day: int, last_day: int, accounts: Accounts, users: Users, account: IntArray,
-    p: Parameters, rng: np.random.Generator,
+    p: Parameters, rng: np.random.Generator, watcher: Watcher | None = None,
 ) -> Course:  # fmt: skip
     """Let deals run their course from `first_day` to before `last_day` (days since 1970).
 
@@ -272,6 +277,7 @@ def run(
         account: Row of each deal's account, shape (n_deals,).
         p: The dials.
         rng: Where all chance comes from.
+        watcher: Who is shown the deals week by week; the run is the same with and without.
     """
     finish = last_day * DAY
     deals = Deals(
@@ -291,6 +297,8 @@ def run(
     active, entered = np.empty(0, dtype=np.int64), 0
     for day in range(monday, last_day, 7):
         week = week_of(day, first_day)
+        if watcher is not None:
+            watcher.at(day, active, state.take(active))
         week_end = min(day * DAY + WEEK, finish)
         until = int(np.searchsorted(deals.created, week_end))
         newcomers = np.arange(entered, until, dtype=np.int64)
@@ -298,16 +306,19 @@ def run(
         active, entered = np.concatenate([active, newcomers]), until
 
         before = state.take(active)
-        owner = deals.owner[active]
         start = np.maximum(deals.created[active], day * DAY)
         end = np.full(len(active), week_end)
-        happened = step(before, week, (end - start) / WEEK, p, rng)
+        span = (end - start) / WEEK
+        happened = step(before, week, span, p, rng)
         won, lost = happened.move == Move.WIN, happened.move == Move.LOSS
         end = _closing_times(won | lost, week, start, end, rng)
         _log_changes(log, active, before, happened, start, end, rng)
-        _log_activities(log, active, before, (end - start) / WEEK, start, end, owner, users, p, rng)
+        open_span, diligence = (end - start) / WEEK, users.diligence[deals.owner[active]]
+        outbound, inbound = _log_activities(log, active, before, open_span, start, end, diligence, p, rng)
         _log_moves(log, active, before, happened, start, end, rng)
         _reprice(log, active, before, happened, deals, start, end, rng)
+        if watcher is not None:
+            watcher.passed(Passed(week, active, before, span, happened, outbound, inbound, open_span, diligence))
         state.put(active, happened.after)
         deals.won[active[won]] = True
         deals.closed[active[won | lost]] = end[won | lost]
@@ -315,4 +326,6 @@ def run(
         open_still = ~(won | lost)
         _reassign(log, active[open_still], deals, state, users, week, start[open_still], end[open_still], p, rng)
         active = active[open_still]
+    if watcher is not None and (last_day - monday) % 7 == 0:
+        watcher.at(last_day, active, state.take(active))
     return Course(deals, state, log, finish)

@@ -44,6 +44,16 @@ class Happened:
     pushed: BoolArray
 
 
+FIRST_SPREAD = 0.8
+"""Standard deviation of a new deal's momentum around what its quality says."""
+
+SHORTEST_SPAN = 0.5
+"""Weeks of which at least so much must pass for the momentum to change in them."""
+
+FIRST_SILENCE = 0.5
+"""Weeks for which a customer who fell silent within a week has been so at its end, on average."""
+
+
 def draw_moves(rate: FloatArray, span: FloatArray, rng: np.random.Generator) -> IntArray:
     """Which of the competing moves happens within `span` weeks, shape (n,), from rates of shape (n, 5)."""
     total = rate.sum(axis=1)
@@ -53,12 +63,30 @@ def draw_moves(rate: FloatArray, span: FloatArray, rng: np.random.Generator) -> 
     return np.where(happens, np.minimum(move, int(Move.LOSS)), int(Move.NONE)).astype(np.int64)
 
 
+def move_probabilities(rate: FloatArray, span: FloatArray) -> FloatArray:
+    """Probability of each `Move` within `span` weeks, none of them last, shape (n, 6), from rates of shape (n, 5)."""
+    total = rate.sum(axis=1)
+    happens = -np.expm1(-total * span)
+    return np.column_stack([rate * (happens / total)[:, None], 1.0 - happens])
+
+
 def close_date(day: IntArray, rng: np.random.Generator) -> IntArray:
     """Expected close dates as sellers enter them: some as they are, many at the end of a month or a quarter."""
     month = day.astype("M8[D]").astype("M8[M]")
     to_quarter = (2 - month.astype(np.int64) % 3) * (rng.random(len(day)) < 0.35)
     end = (month + to_quarter + 1).astype("M8[D]").astype(np.int64) - 1
     return np.where(rng.random(len(day)) < 0.6, end, day).astype(np.int64)
+
+
+def usual_momentum(quality: FloatArray, p: Parameters) -> FloatArray:
+    """The momentum around which a deal of a hidden quality moves, and enters."""
+    return np.asarray(p.quality_in_momentum * quality / p.difficulty, dtype=np.float64)
+
+
+def momentum_ahead(state: State, p: Parameters) -> tuple[FloatArray, float]:
+    """Mean, of shape (n,), and standard deviation of the momentum a week later."""
+    spread = np.sqrt((1 - p.memory**2) * max(1 - p.quality_in_momentum**2, 0.05))
+    return p.memory * state.momentum + (1 - p.memory) * usual_momentum(state.quality, p), float(spread)
 
 
 def step(state: State, week: Week, span: FloatArray, p: Parameters, rng: np.random.Generator) -> Happened:
@@ -86,17 +114,16 @@ def step(state: State, week: Week, span: FloatArray, p: Parameters, rng: np.rand
     later = np.maximum(close_date(later, rng), state.expected_day + 1)
 
     shift = np.array([1, 2, -1, 0, 0, 0])[move]
-    pull = p.quality_in_momentum * state.quality / p.difficulty
-    noise = np.sqrt((1 - p.memory**2) * max(1 - p.quality_in_momentum**2, 0.05))
-    momentum = p.memory * state.momentum + (1 - p.memory) * pull + noise * rng.standard_normal(n)
+    mean, spread = momentum_ahead(state, p)
+    momentum = mean + spread * rng.standard_normal(n)
     after = replace(
         state,
         stage=state.stage + shift,
         stage_weeks=np.where(shift == 0, state.stage_weeks + span, 0.0),
         age_weeks=state.age_weeks + span,
-        momentum=np.where(span > 0.5, momentum, state.momentum),
+        momentum=np.where(span > SHORTEST_SPAN, momentum, state.momentum),
         dark_weeks=np.where(
-            state.dark_weeks > 0, np.where(answers, 0.0, state.dark_weeks + span), np.where(falls_silent, 0.5, 0.0)
+            state.dark_weeks > 0, np.where(answers, 0.0, state.dark_weeks + span), FIRST_SILENCE * falls_silent
         ),
         contacts=state.contacts + (role >= 0),
         decision_maker=state.decision_maker | (role == DECISION_MAKER) | (role == ECONOMIC_BUYER),

@@ -223,3 +223,22 @@ def side_rates(state: State, week: Week, p: Parameters) -> SideRates:
         dark=np.where(state.dark_weeks > 0, 0.0, np.exp(p.go_dark + p.dark_slope * (0.5 * shown + state.momentum))),
         push=np.exp(p.push_early - p.push_quality * x),
     )
+
+
+def activity_rates(state: State, diligence: FloatArray, p: Parameters) -> tuple[FloatArray, FloatArray]:
+    """Weekly rates of outbound and of inbound activities, each of shape (n,).
+
+    Silence and momentum show here, and nowhere else.
+
+    Args:
+        state: The deals.
+        diligence: Factor of each deal's owner on their own activities, shape (n,).
+        p: The dials.
+    """
+    dark = state.dark_weeks > 0
+    shown = state.quality / p.difficulty
+    out = np.array(p.outbound)[state.stage] * diligence * np.exp(p.outbound_momentum * state.momentum)
+    out *= np.where(state.dark_weeks > p.chase_weeks, p.given_up, 1.0)
+    back = np.array(p.inbound)[state.stage] * np.exp(p.inbound_momentum * state.momentum + p.inbound_quality * shown)
+    back *= np.where(dark, p.dark_inbound, 1.0)
+    return out, back

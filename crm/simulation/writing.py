@@ -11,6 +11,9 @@ import pandas as pd
 from crm.schema import TABLES, Kind
 from crm.simulation.parameters import LOST_STAGE, STAGES, WON_STAGE
 
+TRUTH_FILE = "truth.parquet"
+"""Where the true win probabilities are written, beside the tables."""
+
 CUSTOM = {
     "region": ("category", "created"),
     "partner_involved": ("boolean", "created"),
@@ -35,7 +38,8 @@ KNOWN = {
 README = """# A simulated CRM
 
 Everything in this folder is simulated: no company, person, deal or note in it is real. It was made by
-`wonlost simulate`, with {n_deals} deals and seed {seed}, as an export taken on {until} at 00:00 UTC would look.
+`wonlost simulate`, with {n_deals} deals, seed {seed} and difficulty {difficulty:g}, as an export taken on {until} at
+00:00 UTC would look.
 
 Import it with `wonlost import` and this folder's path: the mapping lies beside the tables, in `mapping.toml`.
 
@@ -45,8 +49,21 @@ Three things to know:
 - `close_plan_score` is a planted leak: it is filled only when a deal closes, and nearly gives the outcome away. The
   mapping says so (`known = "closed"`), and wonlost does not use it. `account_type` is the classic one: it is
   overwritten with Customer when a deal is won.
-- How likely each deal is to be won rests partly on a hidden quality that is nowhere in these files, so no model can be
-  perfect here.
+- How likely each deal is to be won rests partly on a hidden quality that no table shows, so no model can be perfect
+  here. Difficulty says how much: the hidden quality counts so many times, and shows itself as many times less in what
+  happens. 1 is the usual, 0.5 an easy CRM, 2 a hard one.
+"""
+
+TRUTH_README = """
+`truth.parquet` is not part of the CRM, and the mapping leaves it out. It has a row for each deal and each Monday 00:00
+UTC (`as_of`) at which the deal was open:
+
+- `p_latent`: the probability that the deal is won in the end, given everything about it at that moment, the hidden
+  quality too.
+- `p_observable`: the mean of `p_latent` over what the export does not show, given what it shows of all deals before
+  that moment. It is the best that a model of the export can say; a model's log-loss against it is what is left to gain.
+
+Both are computed to a standard error of at most .01. They assume that the owners' skill and diligence are known.
 """
 
 
@@ -60,6 +77,8 @@ def mapping_text(tables: dict[str, pd.DataFrame], until: date) -> str:
         "# How wonlost reads this folder. All of it is simulated.",
         'name = "simulated"',
         'description = "A simulated CRM: no company, person, deal or note in it is real."',
+        "# The true probabilities are for judging models; no CRM has them, so they are not read.",
+        f'ignore = ["{TRUTH_FILE}"]',
         "",
         "[process]",
         'time_basis = "dates"',

@@ -78,6 +78,7 @@ def test_too_few_deals_end_in_a_refusal_with_exit_code_3(line: Path) -> None:
         (("score",), "holds no opportunities yet"),
         (("score", "--out", "scores.xlsx"), "write to a .csv or a .parquet file"),
         (("simulate", "--deals", "5", "--out", "x", "--until", "soon"), "--until 'soon' is not a date"),
+        (("simulate", "--deals", "5", "--out", "x", "--difficulty", "9"), "--difficulty 9 is not between 0.25 and 4"),
         (("serve", "--host", "0.0.0.0"), "only this machine may connect"),
     ],
 )

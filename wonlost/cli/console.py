@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from crm.tables import CrmData, micros, moment
@@ -107,3 +108,9 @@ def table(title: str, columns: list[str], rows: list[list[str]], right: int = 1)
 def is_terminal() -> bool:
     """Whether somebody watches: progress bars are for people."""
     return sys.stderr.isatty()
+
+
+def progress_bar() -> Progress:
+    """A bar with what is being done and since when; it goes when the work is done, and only a terminal shows it."""
+    return Progress(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=err, transient=True,
+                    disable=not is_terminal())  # fmt: skip

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crm.tables import moment
-from wonlost.cli.console import SIMULATED, StoreOption, UsageError, err, open_store, out, settings, table
+from wonlost.cli.console import SIMULATED, StoreOption, UsageError, err, open_store, out, progress_bar, settings, table
 
 if TYPE_CHECKING:
     from crm.importing import ImportReport
@@ -85,17 +85,35 @@ def simulate(
     output: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the CSV files.")],
     seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 0,
     until: Annotated[str, typer.Option(metavar="DATE", help="Day of the export.")] = "2026-09-30",
-) -> None:
+    difficulty: Annotated[
+        float, typer.Option(help="How much is hidden: 0.5 is an easy CRM, 1 the usual, 2 a hard one. The hidden "
+                                 "quality of a deal counts so many times, and shows itself as many times less.")
+    ] = 1.0,
+    truth: Annotated[
+        bool, typer.Option(help="Also write truth.parquet: the true win probability of every open deal on every "
+                                "Monday, which no import reads. It takes a quarter of a minute, and more for many.")
+    ] = True,
+) -> None:  # fmt: skip
     """Write the export of a simulated CRM: accounts, owners, stages, activities, notes; all of it made up."""
+    from crm.simulate import Parameters, write
     from crm.simulate import simulate as simulate_crm
-    from crm.simulate import write
 
     try:
         last = date.fromisoformat(until)
     except ValueError:
         raise UsageError(f"--until {until!r} is not a date; write it as 2026-09-30") from None
-    write(simulate_crm(deals, seed, until=last), output)
-    out.print(f"wrote {deals:,} simulated deals to {output} ({SIMULATED}: none of it is real)", markup=False)
+    if not 0.25 <= difficulty <= 4.0:
+        raise UsageError(f"--difficulty {difficulty:g} is not between 0.25 and 4")
+    with progress_bar() as bar:
+        task = bar.add_task("simulating", total=1.0)
+        crm = simulate_crm(
+            deals, seed, until=last, parameters=Parameters(difficulty=difficulty), weekly_truth=truth,
+            progress=lambda what, share: bar.update(task, description=what, completed=share),
+        )  # fmt: skip
+        bar.update(task, description="writing", completed=1.0)
+        write(crm, output)
+    told = "" if crm.weekly_truth is None else f", and their true win probabilities on {len(crm.weekly_truth):,} rows"
+    out.print(f"wrote {deals:,} simulated deals to {output} ({SIMULATED}: none of it is real){told}", markup=False)
 
 
 def add_to(app: typer.Typer) -> None:

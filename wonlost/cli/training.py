@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from crm.tables import CrmData
 from wonlost.cli.console import (
@@ -16,10 +15,10 @@ from wonlost.cli.console import (
     StoreOption,
     UsageError,
     err,
-    is_terminal,
     load,
     out,
     parse_as_of,
+    progress_bar,
     registry_of,
     reject_future,
     settings,
@@ -68,7 +67,7 @@ def train(
     cut = default_as_of(crm) if asked is None else asked
     reject_future(cut, crm)
     tracker = Tracker(registry_of(chosen), chosen.artifacts)
-    with _bar() as bar:
+    with progress_bar() as bar:
         task = bar.add_task("loading", total=1.0)
 
         def progress(what: str, share: float) -> None:
@@ -113,11 +112,6 @@ def chosen_name(metrics: dict[str, object]) -> str:
 
 def _simulated(crm: CrmData) -> list[str]:
     return [f"trained on {SIMULATED}"] if crm.process.simulated else []
-
-
-def _bar() -> Progress:
-    return Progress(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=err, transient=True,
-                    disable=not is_terminal())  # fmt: skip
 
 
 def _print_headline(report: Report, recipe: str) -> None:
