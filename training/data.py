@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from crm.tables import Coded, CrmData, FloatArray, IntArray
+from crm.tables import DAY, Coded, CrmData, FloatArray, IntArray
 from features.history import History
 from features.matrix import FeatureMatrix, Snapshots, build_matrix, grid
 from features.records import NEVER
@@ -65,6 +65,11 @@ class TrainingData:
         if self.history.crm.process.time_basis == "sequence":
             return self.history.field("opportunities.sequence").numbers(self.rows.deal, self.rows.as_of)
         return None
+
+    @cached_property
+    def days_left(self) -> FloatArray | None:
+        """Days from each row to its deal's close; None without dates."""
+        return (self.closed - self.rows.as_of) / DAY if self.dated else None
 
     @cached_property
     def core(self) -> tuple[str, ...]:

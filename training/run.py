@@ -17,8 +17,9 @@ from models.explain import Described
 from models.win import WinModel
 from training.data import TrainingData, prepare
 from training.evaluation import CHAMPION, MODEL, Report, Tested, evaluate
+from training.drift import Drift, drift_of
 from training.gate import LEAST, Decision, Refused, check_enough, judge
-from training.leaks import ALARM_AUC, check_leaks
+from training.leaks import ALARM_AUC, Leaks, check_leaks, rank_features
 from training.recipes import BASE_RATE, BASELINES, STAGE_AGE, Recipe, recipes
 from training.search import Choice, Search, choose_recipe
 from training.splits import Fold, make_folds, split_kind
@@ -44,6 +45,8 @@ class Trained:
         tested: Out-of-sample rows.
         report: Figures.
         decision: What the gate says.
+        drift: How new rows differ from old ones.
+        leaks: What each feature tells alone.
         trials: What Optuna tried.
         warnings: What the user should know.
         seconds: Seconds by part of the run.
@@ -56,6 +59,8 @@ class Trained:
     tested: Tested
     report: Report
     decision: Decision
+    drift: Drift
+    leaks: Leaks
     trials: list[Trial] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -90,7 +95,8 @@ def train(
         data = prepare(crm, cut)
     warnings = check_enough(*data.n_deals, f"closed before {moment(cut):%Y-%m-%d}" if data.dated else "known", least)
     with _Timed(seconds, "leak alarm"):
-        check_leaks(data.matrix, data.won, data.rows.deal, allowed, alarm)
+        leaks = rank_features(data.matrix, data.won, data.rows.deal, data.days_left)
+        check_leaks(leaks, allowed, alarm)
     folds = make_folds(data.history, data.rows, data.matrix, cut, SEARCH_ROWS)
     if not folds:
         raise Refused("too short a history: no past moment leaves both enough closed deals to learn from and later "
@@ -121,6 +127,8 @@ def train(
         report = evaluate(tested)
         decision = judge(choice.served.p, p[BASE_RATE.name], p[STAGE_AGE.name], tested.won, tested.deal, tested.weight,
                          p.get(CHAMPION))  # fmt: skip
+    with _Timed(seconds, "drift"):
+        drift = drift_of(data, folds, threads)
     recipe = choice.served.recipe
     progress(f"refit of {recipe.name} on everything before the cut", 0.92)
     with _Timed(seconds, "refit"):
@@ -132,7 +140,8 @@ def train(
         described = {name: Described.learn(used[name], data.matrix, data.won) for name in estimator.features}
     model = WinModel(estimator, choice.served.calibration, described, float(data.won.mean()), cut, recipe.name,
                      data.dated, recipe.to_json())  # fmt: skip
-    return Trained(data, model, choice, folds, tested, report, decision, tried, warnings + _notices(data), seconds)
+    warnings += _notices(data) + leaks.warnings + drift.warnings
+    return Trained(data, model, choice, folds, tested, report, decision, drift, leaks, tried, warnings, seconds)
 
 
 def _tested(search: Search, p: dict[str, FloatArray]) -> Tested:
