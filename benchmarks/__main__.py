@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-from benchmarks import large, real, serving
+from benchmarks import large, real, serving, small
 from benchmarks.results import RESULTS, ROOT, DataAbsent, write_section
 
 
@@ -23,8 +23,9 @@ def _features() -> str:
 CASES: dict[str, tuple[str, Callable[[], str]]] = {
     "bpi2012": ("BPI 2012: real histories", real.bpi2012),
     "ibm_win_loss": ("IBM sample: ten entry fields, no dates", real.ibm_win_loss),
+    "ibm_fifths": ("IBM sample: rolling fifths", real.ibm_fifths),
     "maven_crm": ("Maven: the negative control", real.maven_crm),
-    "salvirt_b2b": ("Salvirt: small data, no order", real.salvirt_b2b),
+    "salvirt_b2b": ("Salvirt: small data, no order", small.salvirt_b2b),
     "features": ("Feature matrix against pandas", _features),
     "serving": ("One deal over HTTP", serving.serving),
     "train": ("Training on 100,000 simulated deals", large.train),

@@ -27,6 +27,8 @@ class Scores:
         deal_ids: Ids, shape (n_deals,).
         as_of: The moment in microseconds; None for an export without dates.
         p: Win probability.
+        lower: Lower end of the interval that holds the true probability about 90 % of the time.
+        upper: Its upper end.
         band: high, medium or low, against the base rate.
         in_sample: Whether the moment lies before the model's training cut, so that the model may have seen the outcome.
         matrix: The features.
@@ -39,6 +41,8 @@ class Scores:
     deal_ids: tuple[str, ...]
     as_of: int | None
     p: FloatArray
+    lower: FloatArray
+    upper: FloatArray
     band: Coded
     in_sample: bool
     matrix: FeatureMatrix
@@ -71,8 +75,10 @@ def score_pairs(
     explained = model.explain(matrix)
     ids = tuple(history.deal_ids[deal] for deal in pairs.deal)
     in_sample = as_of is not None and model.dated and as_of < model.trained_before
-    return Scores(ids, as_of, explained.p, model.band(explained.p), in_sample, matrix, explained.points,
-                  explained.base_rate, explained.step, model)  # fmt: skip
+    return Scores(
+        ids, as_of, explained.p, explained.lower, explained.upper, model.band(explained.p), in_sample, matrix,
+        explained.points, explained.base_rate, explained.step, model,
+    )  # fmt: skip
 
 
 def score_open(history: History, model: WinModel, as_of: int) -> Iterator[Scores]:
@@ -106,4 +112,6 @@ def score_frame(scores: Scores, version: int, most: int = SHOWN) -> pd.DataFrame
         "model_version": version,
         "reasons": [reason_text(scores.reasons(row, most)) for row in range(len(scores))],
         "in_sample": scores.in_sample,
+        "lower": scores.lower,
+        "upper": scores.upper,
     })  # fmt: skip

@@ -51,7 +51,7 @@ class StageAgeTable(Estimator):
         age = matrix.columns.get("age_days")
         if self.use_age and isinstance(age, np.ndarray) and np.any(~np.isnan(age)):
             self.edges = tuple(float(edge) for edge in np.unique(np.nanquantile(age, AGE_QUANTILES)))
-        rows, bands = self._cells(matrix)
+        rows, bands = self.cells(matrix)
         n_stages, n_bands = len(self.stages) + 1, len(self.edges) + 1
         cell = rows * n_bands + bands
         n = np.bincount(cell, weight, n_stages * n_bands).reshape(n_stages, n_bands)
@@ -59,7 +59,7 @@ class StageAgeTable(Estimator):
         self.stage_rate = (wins.sum(1) + self.strength * self.base) / (n.sum(1) + self.strength)
         self.cell_rate = (wins + self.strength * self.stage_rate[:, None]) / (n + self.strength)
 
-    def _cells(self, matrix: FeatureMatrix) -> tuple[CodeArray, CodeArray]:
+    def cells(self, matrix: FeatureMatrix) -> tuple[CodeArray, CodeArray]:
         """Row (stage, the last for unknown ones) and column (age band) of each row's cell."""
         row = np.zeros(matrix.n_rows, dtype=np.int32)
         if self.stages:
@@ -75,7 +75,7 @@ class StageAgeTable(Estimator):
 
     def margin(self, matrix: FeatureMatrix) -> FloatArray:
         """See `Estimator.margin`."""
-        row, band = self._cells(matrix)
+        row, band = self.cells(matrix)
         return log_odds(self.cell_rate[row, band])
 
     @property
@@ -85,7 +85,7 @@ class StageAgeTable(Estimator):
 
     def contributions(self, matrix: FeatureMatrix) -> tuple[FloatArray, float]:
         """The stage's rate against the base rate, and the age band's against its stage's; see `Estimator`."""
-        row, band = self._cells(matrix)
+        row, band = self.cells(matrix)
         base = float(log_odds(self.base))
         stage, cell = log_odds(self.stage_rate[row]), log_odds(self.cell_rate[row, band])
         parts = []

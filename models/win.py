@@ -21,6 +21,7 @@ from models.logistic import Logistic
 from models.odoo import OdooBayes
 from models.stage_age import StageAgeTable
 from models.trees import Trees
+from models.uncertainty import Spread, Z
 
 ESTIMATORS: dict[str, type[Estimator]] = {
     kind.kind: kind for kind in (StageAgeTable, OdooBayes, Logistic, Trees, Average)
@@ -36,6 +37,8 @@ class Explained:
 
     Attributes:
         p: Win probability, shape (n_rows,).
+        lower: Lower end of the interval that holds the true probability (`models.uncertainty`), shape (n_rows,).
+        upper: Its upper end.
         points: What each feature adds, shape (n_rows, n_features); `base_rate + step + points.sum(1) == p`.
         names: Features in the order of `points`.
         base_rate: Share won among the training rows.
@@ -43,6 +46,8 @@ class Explained:
     """
 
     p: FloatArray
+    lower: FloatArray
+    upper: FloatArray
     points: FloatArray
     names: tuple[str, ...]
     base_rate: float
@@ -57,6 +62,7 @@ class WinModel:
         estimator: Gives log-odds.
         calibration: Turns them into probabilities.
         described: What is said of each feature, by name.
+        spread: How well its log-odds are known.
         base_rate: Share won among the training rows.
         trained_before: The training cut in microseconds: only what was known before it was used.
         recipe: Name of the recipe that was chosen.
@@ -67,6 +73,7 @@ class WinModel:
     estimator: Estimator
     calibration: Calibration
     described: dict[str, Described]
+    spread: Spread
     base_rate: float
     trained_before: int
     recipe: str
@@ -87,7 +94,18 @@ class WinModel:
         margin, contributions, reference = self.estimator.explained(matrix)
         p = self.calibration(margin)
         points, p_ref = share_points(contributions, p, reference, self.calibration)
-        return Explained(p, points, self.features, self.base_rate, p_ref - self.base_rate)
+        lower, upper = self.interval(margin, matrix)
+        return Explained(p, lower, upper, points, self.features, self.base_rate, p_ref - self.base_rate)
+
+    def interval(self, margin: FloatArray, matrix: FeatureMatrix) -> tuple[FloatArray, FloatArray]:
+        """Lower and upper end of the interval for the true probability of each row, each of shape (n_rows,).
+
+        Args:
+            margin: Log-odds of the rows, before calibration.
+            matrix: Their features.
+        """
+        reach = Z * self.spread(matrix)
+        return self.calibration(margin - reach), self.calibration(margin + reach)
 
     def band(self, p: FloatArray) -> Coded:
         """Band of each probability: high where the odds are at least twice the base rate's, low where at most half."""
@@ -116,6 +134,8 @@ class WinModel:
         """Write it into an empty folder: JSON and LightGBM's text, no code."""
         (folder / "estimator").mkdir(parents=True)
         self.estimator.save(folder / "estimator")
+        (folder / "spread").mkdir()
+        self.spread.save(folder / "spread")
         data = {
             "estimator": self.estimator.kind,
             "calibration": {"kind": self.calibration.kind, **self.calibration.numbers()},
@@ -138,6 +158,7 @@ class WinModel:
             estimator=ESTIMATORS[data["estimator"]].load(folder / "estimator"),
             calibration=KINDS[kind].of(calibration),
             described={item["name"]: Described(**item) for item in data["features"]},
+            spread=Spread.load(folder / "spread"),
             base_rate=data["base_rate"],
             trained_before=data["trained_before"],
             recipe=data["recipe"],

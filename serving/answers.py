@@ -63,6 +63,8 @@ class ScoreAnswer(Answer):
     """
 
     win_probability: float = Field(ge=0, le=1, description="Probability that the deal, once closed, is won.")
+    lower: float = Field(ge=0, le=1, description="Lower end of the interval that should hold the true probability.")
+    upper: float = Field(ge=0, le=1, description="Upper end: wide where few similar deals have closed.")
     band: Band = Field(description="high: odds at least twice the base rate's; low: at most half; medium: between.")
     base_rate: float = Field(ge=0, le=1, description="Share won among the rows that the model was trained on.")
     step_to_reference: float = Field(description="From the base rate to the probability that the reasons add to.")

@@ -111,7 +111,8 @@ class Current:
         win = self.model.win
         in_sample = scores.in_sample if as_of is None else self.data.dated and win.dated and as_of < win.trained_before
         return ScoreAnswer(
-            win_probability=float(scores.p[row]), band=scores.band.levels[scores.band.codes[row]],
+            win_probability=float(scores.p[row]), lower=float(scores.lower[row]), upper=float(scores.upper[row]),
+            band=scores.band.levels[scores.band.codes[row]],
             base_rate=scores.base_rate, step_to_reference=scores.step, in_sample=in_sample,
             model_version=self.model.version,
             reasons=[ReasonAnswer(*reason) for reason in scores.reasons(row, most)],

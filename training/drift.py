@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crm.tables import Coded, FloatArray, IntArray, moment
+from crm.tables import Coded, FloatArray, IntArray
 from features.matrix import WEEK, FeatureMatrix
 from models.encoding import Encoding
 from models.metrics import auc

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from models.metrics import Interval, Metrics, age_bands, auc, bootstrap_mean, by
 
 LEAST_ROWS = 20
 MODEL = "model"
+SIMILAR = (0, 10, 30, 100, 300, 1_000, 3_000, 1_000_000_000)
+"""Edges between numbers of similar deals, each counted with the line above it."""
 CHAMPION = "champion's recipe"
 
 
@@ -31,6 +34,9 @@ class Tested:
         age_days: Age at as_of, NaN where there are no dates.
         segment: Segment of the deal or of its account at as_of, all missing where there is none.
         weight: What each row stands for among rows of open deals; ones without dates.
+        lower: Lower end of the model's interval for the true probability (`models.uncertainty`).
+        upper: Its upper end.
+        similar: Closed deals once seen in the same stage and age band.
         p: Probabilities by name: `model`, the champion's recipe where there is one, and each baseline and candidate.
     """
 
@@ -43,6 +49,9 @@ class Tested:
     age_days: FloatArray
     segment: Coded
     weight: FloatArray
+    lower: FloatArray
+    upper: FloatArray
+    similar: FloatArray
     p: Mapping[str, FloatArray]
 
     @property
@@ -61,6 +70,9 @@ class Tested:
             "age_days": self.age_days,
             "segment": self.segment.strings(),
             "weight": self.weight,
+            "lower": self.lower,
+            "upper": self.upper,
+            "similar": self.similar,
         }
         return pd.DataFrame(data | dict(self.p))
 
@@ -72,16 +84,46 @@ class Report:
     Attributes:
         overall: By `model`, champion, baseline and candidate, each row counting once.
         weighted: The same, each row counting for the rows of open deals that it stands for (`FollowUp`).
+        widths: Mean width of the model's interval by number of similar deals.
         groups: By grouping (`stage`, `age`, `segment`), then as in `overall`, then by group; small groups are left out.
     """
 
     overall: dict[str, Metrics]
     weighted: dict[str, Metrics]
+    widths: list[Width]
     groups: dict[str, dict[str, dict[str, Metrics]]]
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class Width:
+    """How wide the model's intervals are where so many similar deals had closed.
+
+    Attributes:
+        least: Fewest similar deals.
+        most: Most of them; None for the last line.
+        n: Rows.
+        width: Mean of upper - lower.
+    """
+
+    least: int
+    most: int | None
+    n: int
+    width: float
+
+
+def widths(tested: Tested) -> list[Width]:
+    """Mean width of the intervals by number of similar deals; lines without rows are left out."""
+    found = []
+    for least, most in pairwise(SIMILAR):
+        rows = (tested.similar >= least) & (tested.similar < most)
+        if rows.any():
+            mean = float((tested.upper - tested.lower)[rows].mean())
+            found.append(Width(least, None if most == SIMILAR[-1] else most - 1, int(rows.sum()), mean))
+    return found
 
 
 def evaluate(tested: Tested) -> Report:
@@ -94,6 +136,7 @@ def evaluate(tested: Tested) -> Report:
     return Report(
         overall={name: Metrics.of(p, won, deal=deals_of(name), reference=base) for name, p in tested.p.items()},
         weighted={name: Metrics.of(p, won, weight=tested.weight, reference=base) for name, p in tested.p.items()},
+        widths=widths(tested),
         groups={
             title: {name: by_group(p, won, group, LEAST_ROWS, reference=base) for name, p in tested.p.items()}
             for title, group in tested.groups.items()

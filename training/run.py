@@ -24,6 +24,7 @@ from training.recipes import BASE_RATE, BASELINES, STAGE_AGE, Recipe, recipes
 from training.search import Choice, Search, choose_recipe
 from training.splits import Fold, make_folds, split_kind
 from training.tuning import Trial, best_of, tune
+from training.uncertainty import learn_spread, similar_deals
 
 Progress = Callable[[str, float], None]
 """Called with what is being done and the share done so far, 0 to 1."""
@@ -122,30 +123,33 @@ def train(
         p = {recipe.name: Plain()(search.margin(recipe)) for recipe in (*BASELINES, *candidates)}
         if champion is not None:
             p[CHAMPION] = search.served(champion).p
-    with _Timed(seconds, "evaluation"):
-        tested = _tested(search, p | {MODEL: choice.served.p})
-        report = evaluate(tested)
-        decision = judge(choice.served.p, p[BASE_RATE.name], p[STAGE_AGE.name], tested.won, tested.deal, tested.weight,
-                         p.get(CHAMPION))  # fmt: skip
-    with _Timed(seconds, "drift"):
-        drift = drift_of(data, folds, threads)
-    recipe = choice.served.recipe
-    progress(f"refit of {recipe.name} on everything before the cut", 0.92)
+    served, recipe = choice.served, choice.served.recipe
+    progress(f"refit of {recipe.name} on everything before the cut", 0.9)
     with _Timed(seconds, "refit"):
         every: IntArray = np.arange(len(data.rows), dtype=np.int64)
         end = cut if data.dated else None
         estimator = recipe.joined([search.fit(part, recipe.weighting, every, end) for part in recipe.parts])
+    with _Timed(seconds, "uncertainty"):
+        spread = learn_spread(search, recipe, candidates, estimator.features, step)
     with _Timed(seconds, "usual values"):
         used = {item.name: item for item in data.features}
         described = {name: Described.learn(used[name], data.matrix, data.won) for name in estimator.features}
-    model = WinModel(estimator, choice.served.calibration, described, float(data.won.mean()), cut, recipe.name,
+    model = WinModel(estimator, served.calibration, described, spread, float(data.won.mean()), cut, recipe.name,
                      data.dated, recipe.to_json())  # fmt: skip
+    with _Timed(seconds, "evaluation"):
+        tested = _tested(search, p | {MODEL: served.p}, recipe, model)
+        report = evaluate(tested)
+        decision = judge(served.p, p[BASE_RATE.name], p[STAGE_AGE.name], tested.won, tested.deal, tested.weight,
+                         p.get(CHAMPION))  # fmt: skip
+    with _Timed(seconds, "drift"):
+        drift = drift_of(data, folds, threads)
     warnings += _notices(data) + leaks.warnings + drift.warnings
     return Trained(data, model, choice, folds, tested, report, decision, drift, leaks, tried, warnings, seconds)
 
 
-def _tested(search: Search, p: dict[str, FloatArray]) -> Tested:
+def _tested(search: Search, p: dict[str, FloatArray], recipe: Recipe, model: WinModel) -> Tested:
     data, rows = search.data, search.rows
+    lower, upper = model.interval(search.margin(recipe), data.matrix.take(rows))
     nothing = Coded(np.full(len(rows), -1, dtype=np.int32), ())
 
     def category(*names: str) -> Coded:
@@ -163,6 +167,9 @@ def _tested(search: Search, p: dict[str, FloatArray]) -> Tested:
         age_days=age[rows] if isinstance(age, np.ndarray) else np.full(len(rows), np.nan),
         segment=category("segment", "account_segment"),
         weight=search.weight,
+        lower=lower,
+        upper=upper,
+        similar=similar_deals(search),
         p=p,
     )
 

@@ -15,6 +15,7 @@ from models.scoring import SHOWN, Scores, reason_text, score_frame
 SCHEMA = pa.schema([
     ("opportunity_id", pa.string()), ("as_of", pa.string()), ("win_probability", pa.float64()), ("band", pa.string()),
     ("model_version", pa.int64()), ("reasons", pa.string()), ("in_sample", pa.bool_()),
+    ("lower", pa.float64()), ("upper", pa.float64()),
 ])  # fmt: skip
 
 Row = tuple[float, str, str, str]

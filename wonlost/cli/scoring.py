@@ -127,7 +127,8 @@ def explain(
     _notes(crm, model, history, when)
     told = f" on {moment(when):%Y-%m-%d}" if dated else ""
     by = f"({scores.band.strings()[0]}; version {version.number})"
-    out.print(f"{deal}: {100 * scores.p[0]:.1f} % to be won{told} {by}", markup=False)
+    known = f"between {100 * scores.lower[0]:.0f} and {100 * scores.upper[0]:.0f} %"
+    out.print(f"{deal}: {100 * scores.p[0]:.1f} % to be won, {known}{told} {by}", markup=False)
     rows = [["base rate: share won among the deals it learned from", f"{100 * scores.base_rate:.1f}"],
             ["from the base rate to the model's average deal", f"{100 * scores.step:+.1f}"]]  # fmt: skip
     rows += [[reason.sentence, f"{100 * reason.points:+.1f}"] for reason in scores.reasons(0)]

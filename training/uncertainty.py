@@ -1,0 +1,102 @@
+"""How far the log-odds of a deal would move had other deals happened to close, or another good recipe been taken.
+
+Two things are added up, in squares:
+
+- chance: the recipe is fitted again and again on deals drawn anew (a Poisson bootstrap over deals), and the variance of
+  what the fits say is taken over those that did not have the row's own deal (out of bag). Of many deals, each fit sees
+  a part, and the variance is scaled by that part's share: it falls as one over the number of deals.
+- choice: what other recipes, about as good at past origins, say of the same rows; their variance is what the data leave
+  open about the shape of the model, which no bootstrap of one recipe shows.
+
+Neither looks at anything but the company's own closed deals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from crm.tables import FloatArray, IntArray
+from features.matrix import FeatureMatrix
+from models.calibration import Plain
+from models.stage_age import StageAgeTable
+from models.uncertainty import Spread
+from training.recipes import Recipe
+from training.search import Search, Step
+
+FITS = 20
+MOST_DEALS = 4_000
+"""Deals that each bootstrap fit draws from."""
+MOST_ROWS = 20_000
+"""Rows at which the spread is measured."""
+GOOD = 0.02
+"""Recipes whose log-loss is within this share of the best count as about as good."""
+SEED = 0
+
+
+def learn_spread(
+    search: Search, recipe: Recipe, others: Sequence[Recipe], features: Sequence[str], step: Step = lambda _: None
+) -> Spread:
+    """The spread of a recipe's log-odds, as a function of the features.
+
+    Args:
+        search: Rows, origins, and what recipes said there.
+        recipe: The chosen one.
+        others: All that were tried; those about as good as the best count.
+        features: Names of the features that the model reads.
+        step: Called before each fit.
+    """
+    every = -(-len(search.rows) // MOST_ROWS)
+    places: IntArray = np.arange(0, len(search.rows), every, dtype=np.int64)
+    rows = search.rows[places]
+    variance = _of_chance(search, recipe, rows, step) + _of_choice(search, others)[places]
+    matrix = search.data.matrix.take(rows)
+    return Spread.learn(FeatureMatrix({name: matrix.columns[name] for name in features}, matrix.n_rows), variance)
+
+
+def _of_chance(search: Search, recipe: Recipe, rows: IntArray, step: Step) -> FloatArray:
+    """Variance over bootstrap fits that did not have the row's deal, scaled to all deals; shape (n_rows,)."""
+    data = search.data
+    deals = np.unique(data.rows.deal)
+    random = np.random.default_rng(SEED)
+    part = deals if len(deals) <= MOST_DEALS else np.sort(random.choice(deals, MOST_DEALS, replace=False))
+    learn = np.flatnonzero(np.isin(data.rows.deal, part)).astype(np.int64)
+    place, asked = np.searchsorted(part, data.rows.deal[learn]), data.matrix.take(rows)
+    inside = np.isin(data.rows.deal[rows], part)
+    mine = np.where(inside, np.searchsorted(part, data.rows.deal[rows]).clip(max=len(part) - 1), 0)
+    said, counts = np.empty((FITS, len(rows))), np.empty((FITS, len(rows)), dtype=bool)
+    end = data.cut if data.dated else None
+    for number in range(FITS):
+        step(f"uncertainty, fit {number + 1} of {FITS}")
+        times = random.poisson(1.0, len(part))
+        drawn = learn[np.repeat(np.arange(len(learn)), times[place])]
+        fitted = recipe.joined([search.fit(item, recipe.weighting, drawn, end) for item in recipe.parts])
+        said[number], counts[number] = fitted.margin(asked), ~inside | (times[mine] == 0)
+    n = counts.sum(axis=0)
+    mean = (said * counts).sum(axis=0) / np.maximum(n, 1)
+    squares = (counts * (said - mean) ** 2).sum(axis=0)
+    variance = squares / np.maximum(n - 1, 1)
+    variance[n < 2] = variance[n >= 2].mean() if (n >= 2).any() else 0.0
+    return np.asarray(variance * len(part) / len(deals))
+
+
+def _of_choice(search: Search, recipes: Sequence[Recipe]) -> FloatArray:
+    """Variance over the recipes that are about as good as the best, shape (n_test,)."""
+    losses = [search.loss(Plain()(search.margin(item))) for item in recipes]
+    good = [item for item, loss in zip(recipes, losses, strict=True) if loss <= min(losses) * (1 + GOOD)]
+    if len(good) < 2:
+        return np.zeros(len(search.rows))
+    return np.asarray(np.var([search.margin(item) for item in good], axis=0, ddof=1))
+
+
+def similar_deals(search: Search) -> FloatArray:
+    """For each out-of-sample row, closed deals that were once seen in the same stage and age band; shape (n_test,)."""
+    data = search.data
+    table = StageAgeTable()
+    table.fit(data.matrix, data.won)
+    row, band = table.cells(data.matrix)
+    cell = row.astype(np.int64) * (len(table.edges) + 1) + band
+    pairs = np.unique(np.stack([cell, data.rows.deal]), axis=1)
+    n = np.bincount(pairs[0], minlength=int(cell.max(initial=0)) + 1)
+    return np.asarray(n[cell[search.rows]], dtype=np.float64)
