@@ -3,8 +3,8 @@
 The check is adversarial (classifier two-sample test; Lopez-Paz and Oquab 2017): a small tree model is asked to tell the
 rows of the last origin's test from those that were learnt from there. If it cannot, with an AUC near 0.5, what was
 learnt speaks of deals like today's. Features that tell the time (the recent win rate of the company, say, is one
-number for all deals of a week; an account's lost deals grow with the data) would give the answer away, so they are named
-and left out of that model.
+number for all deals of a week; an account's lost deals grow with the data) would give the answer away, so they are
+named and left out of that model.
 """
 
 from __future__ import annotations
@@ -174,18 +174,18 @@ def _told_apart(
 
 def _shuffled_half(place: IntArray) -> IntArray:
     """0 or 1 for each row by its deal: half of the deals, drawn by a fixed seed."""
-    n = int(place.max()) + 1
-    return np.asarray(np.random.default_rng(0).permutation(n)[place] % 2, dtype=np.int64)
+    half: IntArray = np.random.default_rng(0).permutation(int(place.max()) + 1) % 2
+    return np.asarray(half[place], dtype=np.int64)
 
 
 def clock_share(values: FloatArray | Coded, as_of: IntArray, deal: IntArray) -> float:
     """How much of a clock a feature is, 0 to 1: whether the week tells its value, or its value tells the week.
 
     The first is the share of the variance of its ranks that the week of the row explains (adjusted for the number of
-    weeks, so that chance gives about 0: epsilon squared; Kelley 1935), which finds what grows with time and what follows
-    the calendar. The second is the share of the variance of the moments explained by the mean moment of other deals'
-    rows with the very same value, which finds running rates: one number for all deals of a segment and week, and never
-    again. A category is no clock: 0.
+    weeks, so that chance gives about 0: epsilon squared; Kelley 1935), which finds what grows with time and what
+    follows the calendar. The second is the share of the variance of the moments explained by the mean moment of other
+    deals' rows with the very same value, which finds running rates: one number for all deals of a segment and week, and
+    never again. A category is no clock: 0.
 
     Args:
         values: The feature, shape (n_rows,).

@@ -22,8 +22,8 @@ BINS = 20
 NEAR_DAYS = 14
 """Rows at most so many days before the close are near it: two of the weekly snapshots."""
 TELLS_NEAR = 0.8
-"""AUC near the close from which a feature is suspect there. Honest ones come close: days in the last stage reach 0.77 on
-simulated deals, as who gets there mostly wins; one that is filled in with the outcome comes near 1."""
+"""AUC near the close from which a feature is suspect there. Honest ones come near: days since the last stage began
+reach 0.77 on simulated deals, as who gets there mostly wins; one that is filled in with the outcome comes near 1."""
 TELLS_NOTHING = 0.55
 """AUC up to which it is said to tell nothing, as chance alone gives a few hundredths."""
 LEAST_DEALS = 40
@@ -97,7 +97,9 @@ class Leaks:
         """What the user should look at, in words."""
         if not self.only_near:
             return []
-        named = ", ".join(f"{item.feature} (AUC {item.near:.2f}, earlier {item.earlier:.2f})" for item in self.only_near)
+        named = ", ".join(
+            f"{item.feature} (AUC {item.near:.2f}, earlier {item.earlier:.2f})" for item in self.only_near
+        )
         return [f"tells won from lost only within {NEAR_DAYS} days of the close: {named}; see whether it is filled in "
                 f"as a deal closes, and if so declare its column as known = \"closed\""]  # fmt: skip
 

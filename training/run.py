@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from crm.schema import TABLES, Known
 from crm.tables import NAT, Coded, CrmData, FloatArray, IntArray, moment
 from features.matrix import default_as_of
 from features.registry import absent_of
@@ -16,8 +15,8 @@ from models.calibration import Plain
 from models.explain import Described
 from models.win import WinModel
 from training.data import TrainingData, prepare
-from training.evaluation import CHAMPION, MODEL, Report, Tested, evaluate
 from training.drift import Drift, drift_of
+from training.evaluation import CHAMPION, MODEL, Report, Tested, evaluate
 from training.gate import LEAST, Decision, Refused, check_enough, judge
 from training.leaks import ALARM_AUC, Leaks, check_leaks, rank_features
 from training.recipes import BASE_RATE, BASELINES, STAGE_AGE, Recipe, recipes
@@ -186,22 +185,13 @@ def _notices(data: TrainingData) -> list[str]:
     undated = int(np.sum(data.history.created == NAT))
     if undated and kind == "rolling origins":
         found.append(f"{undated} deals have no date of entry and are left out")
-    closed = [
-        item.name
-        for item in data.history.crm.attributes
-        if item.table == "opportunities" and item.known is Known.CLOSED and (item.custom or _changeable(item.name))
-    ]
+    closed = data.known_at_close
     if closed:
         found.append(f"known only at the close, so not used: {', '.join(closed)}")
     lacking = sorted({need for needs in absent_of(data.history).values() for need in needs if "." not in need})
     if lacking:
         found.append(f"not in the data: {', '.join(lacking)}")
     return found
-
-
-def _changeable(name: str) -> bool:
-    told = ("outcome", "closed_at", "name", "loss_reason", "win_reason")
-    return name in TABLES["opportunities"].columns() and name not in told
 
 
 class _Timed:
