@@ -137,7 +137,7 @@ def _sample(rows: IntArray, deal: IntArray) -> IntArray:
     if step <= 1:
         return rows
     _, place = np.unique(deal[rows], return_inverse=True)
-    return rows[place % step == 0]
+    return np.asarray(rows[place % step == 0], dtype=np.int64)
 
 
 def _told_apart(
