@@ -96,7 +96,7 @@ def _bodies(crm: CrmData, model: WinModel) -> tuple[list[bytes], np.ndarray]:
 def _invocation(crm: CrmData, model: WinModel) -> bytes:
     history = History(crm)
     pairs = open_at(history, default_as_of(crm)).take(np.arange(1))
-    frame = build_matrix(history, model.needed(features_of(history)), pairs).frame()
+    frame = build_matrix(history, model.needed(features_of(history)), pairs).frame()  # MLflow's schema has them all
     return json.dumps({"dataframe_split": json.loads(frame.to_json(orient="split", index=False))}).encode()
 
 

@@ -47,7 +47,8 @@ def salvirt_b2b() -> str:
     for name, runs in said.items():
         losses = [log_loss(won, values) for values in runs]
         areas = [roc_auc_score(won, values) for values in runs]
-        rows.append([name, f"{np.mean(losses):.4f}", f"{min(losses):.4f} to {max(losses):.4f}", f"{np.mean(areas):.4f}"])
+        spread = f"{min(losses):.4f} to {max(losses):.4f}"
+        rows.append([name, f"{np.mean(losses):.4f}", spread, f"{np.mean(areas):.4f}"])
     chosen = ", ".join(f"{recipe} {n}" for recipe, n in sorted(recipes.items(), key=lambda item: -item[1]))
     return (f"{len(table)} distinct deals, {REPEATS} x {FOLDS} folds.\n\n"
             f"{markdown(['', 'log-loss', 'of the repeats', 'AUC'], rows)}\n\nRecipes chosen: {chosen}.")  # fmt: skip

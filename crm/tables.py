@@ -27,6 +27,8 @@ NAT = int(np.iinfo(np.int64).min)
 """A missing time."""
 DAY = 86_400_000_000
 """One day, in microseconds."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_PLAIN_EPOCH = datetime(1970, 1, 1)
 
 
 def micros(moment: datetime | date | str) -> int:
@@ -35,14 +37,13 @@ def micros(moment: datetime | date | str) -> int:
         moment = datetime.fromisoformat(moment)
     if not isinstance(moment, datetime):
         moment = datetime(moment.year, moment.month, moment.day)
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    delta = aware - datetime(1970, 1, 1, tzinfo=UTC)
+    delta = moment - (_EPOCH if moment.tzinfo else _PLAIN_EPOCH)
     return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
 
 
 def moment(value: int) -> datetime:
     """The moment in UTC of a number of microseconds since 1970."""
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=value)
+    return _EPOCH + timedelta(microseconds=value)
 
 
 @dataclass(frozen=True)
@@ -88,12 +89,17 @@ def n_rows(columns: Columns) -> int:
     return 0
 
 
+_CODED = (Kind.ID, Kind.TEXT, Kind.CATEGORY)
+
+
 def encode(kind: Kind, values: Sequence[object]) -> Values:
     """Typed array of plain values (str, microseconds, hundredths, float, bool, None) as the store holds them."""
-    if kind in (Kind.ID, Kind.TEXT, Kind.CATEGORY):
+    if kind in _CODED:
         return Coded.of(values)  # type: ignore[arg-type]
     if kind is Kind.TIME:
-        return np.array([NAT if value is None else value for value in values], dtype=np.int64)
+        if None in values:
+            values = [NAT if value is None else value for value in values]
+        return np.array(values, dtype=np.int64)
     return np.array(values, dtype=np.float64)  # None becomes NaN
 
 

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crm.tables import DAY, NAT, CodeArray, Coded, FloatArray, IntArray, Values
-from features.ordering import Links, Ties, few_in_order, first_places, in_order
+from features.ordering import Links, Ties, few_in_order, first_places, in_order, joint_codes
 
 BoolArray = NDArray[np.bool_]
 Value = TypeVar("Value", CodeArray, FloatArray)
@@ -84,8 +84,8 @@ class Events:
 
     def values(self, column: str) -> Values | BoolArray:
         """A column in sorted order, shape (n_events,); brought to that order when it is first asked for."""
-        if column not in self._columns:
-            given, rows = self._given[column], self._rows
+        given, rows = self._given.get(column), self._rows
+        if given is not None:
             ordered: Values | BoolArray
             if callable(given):
                 ordered = given(self)
@@ -94,7 +94,7 @@ class Events:
             else:
                 ordered = Coded(given.codes[rows], given.levels) if isinstance(given, Coded) else given[rows]
             self._columns[column] = ordered
-            del self._given[column]
+            self._given.pop(column, None)  # after it is there: another thread may be asking for it
         return self._columns[column]
 
     def plain(self, column: str) -> FloatArray | IntArray | BoolArray:
@@ -182,8 +182,8 @@ class Events:
     def firsts(self, column: str) -> CodeArray:
         """Number of first sights of a value within its key, over the first i events, shape (n_events + 1,)."""
         if column not in self._firsts:
-            codes = self.codes(column).astype(np.int64)
-            index = first_places(self.key.astype(np.int64) * (len(self.levels(column)) + 1) + codes + 1)
+            codes = self.codes(column)
+            index = first_places(joint_codes(self.key, codes, len(self.levels(column))))
             new = np.zeros(len(codes) + 1, dtype=np.int32)
             new[index[codes[index] >= 0] + 1] = 1
             self._firsts[column] = np.cumsum(new, dtype=np.int32)

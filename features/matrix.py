@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,8 @@ UNDATED = 0
 """The as_of of rows of an export without dates: there is one moment only, the deal's entry."""
 _AT_ONCE = 1 << 15
 """Pairs that are worked on together: few enough that their numbers stay in the processor's cache."""
+_THREADS = 2
+"""Parts that are worked on at a time."""
 
 
 @dataclass(frozen=True)
@@ -93,24 +96,31 @@ def build_matrix(history: History, features: Sequence[Feature], pairs: Snapshots
         features: What to compute; one whose needs the data lack is all missing.
         pairs: Where.
     """
-    columns: dict[str, FloatArray | Coded] = {}
     sources = history.sources
-    for start in range(0, max(len(pairs), 1), _AT_ONCE):
-        part = slice(start, start + _AT_ONCE)
+
+    def answers(part: slice) -> Iterator[tuple[str, FloatArray | Coded]]:
         moments = Moments(history, pairs.deal[part], pairs.as_of[part])
-        whole_at_once = len(moments) == len(pairs)
         for item in features:
-            values = item.compute(moments) if sources.issuperset(item.needs) else _missing(item, moments)
-            if whole_at_once:
-                columns[item.name] = values
-                continue
-            if start == 0:
-                columns[item.name] = _room(values, len(pairs))
-            whole = columns[item.name]
+            yield item.name, item.compute(moments) if sources.issuperset(item.needs) else _missing(item, moments)
+
+    if len(pairs) <= _AT_ONCE:
+        return FeatureMatrix(dict(answers(slice(None))), len(pairs))
+    columns: dict[str, FloatArray | Coded] = {}
+
+    def fill(start: int) -> None:
+        part = slice(start, start + _AT_ONCE)
+        for name, values in answers(part):
+            if name not in columns:
+                columns[name] = _room(values, len(pairs))
+            whole = columns[name]
             if isinstance(values, Coded) and isinstance(whole, Coded):
                 whole.codes[part] = values.codes
             elif not isinstance(values, Coded) and not isinstance(whole, Coded):
                 whole[part] = values
+
+    fill(0)  # sorts the events and sums them up, so that the threads find that done
+    with ThreadPoolExecutor(_THREADS) as pool:  # NumPy lets others work while it is busy with an array
+        list(pool.map(fill, range(_AT_ONCE, len(pairs), _AT_ONCE)))
     return FeatureMatrix(columns, len(pairs))
 
 

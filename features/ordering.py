@@ -42,15 +42,13 @@ def in_order(
     if len(rows) < len(key):
         key, time = key[rows], time[rows]
     k, t = key.astype(np.int64), time
-    same_key = k[1:] == k[:-1]
-    if np.all((k[1:] > k[:-1]) | (same_key & (t[1:] >= t[:-1]))):
-        order = np.arange(len(k))  # an export is often in order already
+    if _are_in_order(k, t):
+        order = np.arange(len(k))  # an export often is
     else:
         order, k = _by_key_and_time(k, time)
         t = time[order]
-        same_key = k[1:] == k[:-1]
     if ties is not None:
-        same = same_key & (t[1:] == t[:-1])
+        same = (t[1:] == t[:-1]) & (k[1:] == k[:-1])
         if same.any():
             tied = np.zeros(len(order), dtype=bool)
             tied[1:] |= same
@@ -95,6 +93,12 @@ def few_in_order(
     return chosen, key[chosen].astype(np.int32, copy=False), time[chosen]
 
 
+def _are_in_order(key: IntArray, time: IntArray) -> bool:
+    if not np.all(key[1:] >= key[:-1]):
+        return False
+    return bool(np.all((key[1:] > key[:-1]) | (time[1:] >= time[:-1])))
+
+
 def _by_key_and_time(key: IntArray, time: IntArray) -> tuple[NDArray[np.intp], IntArray]:
     """What `lexsort((time, key))` gives, but for ties, and the sorted keys; faster, as plain numbers sort quickly."""
     by_time = None if np.all(time[1:] >= time[:-1]) else np.argsort(time)
@@ -105,6 +109,15 @@ def _by_key_and_time(key: IntArray, time: IntArray) -> tuple[NDArray[np.intp], I
     return place if by_time is None else by_time[place], packed >> 32
 
 
+def joint_codes(key: CodeArray, code: CodeArray, n_codes: int) -> IntArray:
+    """One number for each pair of a key and a code (-1 among them), in the order of such pairs, shape (n_events,)."""
+    pairs = key.astype(np.int64)
+    pairs *= n_codes + 1
+    pairs += code
+    pairs += 1
+    return pairs
+
+
 def first_places(values: IntArray) -> IntArray:
     """Where each different value comes first, in order of value; values are not negative."""
     bits = len(values).bit_length()
@@ -113,10 +126,11 @@ def first_places(values: IntArray) -> IntArray:
     packed = values << bits
     packed |= np.arange(len(values))
     packed.sort()
-    value = packed >> bits
     first = np.ones(len(values), dtype=bool)
-    first[1:] = value[1:] != value[:-1]
-    return packed[first] & ((1 << bits) - 1)
+    np.greater_equal(packed[1:] ^ packed[:-1], 1 << bits, out=first[1:])  # another value, not just another place
+    places = packed[first]
+    places &= (1 << bits) - 1
+    return places
 
 
 def _equal(one: Array, other: Array) -> NDArray[np.bool_]:

@@ -14,7 +14,7 @@ from crm.tables import DAY, NAT, Attribute, CodeArray, Coded, Columns, CrmData, 
 from features.asof import Column, Events
 from features.asof_once import look_back
 from features.fields import Field, as_floats, linked, parse, recode, union
-from features.ordering import first_places
+from features.ordering import first_places, joint_codes
 from features.rows import TEXT, Rows, among, lookup, take
 
 NEVER = int(np.iinfo(np.int64).max)
@@ -43,7 +43,6 @@ class Records:
         in_order = names == sorted(names)
         order = np.array([] if in_order else sorted(range(len(names)), key=names.__getitem__), dtype=np.int64)
         self.deal_ids: tuple[str, ...] = tuple(sorted(names))
-        self._code = {name: code for code, name in enumerate(self.deal_ids)}
         self.n_deals = len(names)
         self._deals: Columns = dict(deals) if in_order else {name: take(deals[name], order) for name in deals}
         self.created: IntArray = self._times("created_at")
@@ -72,6 +71,10 @@ class Records:
     @staticmethod
     def _tracked(attribute: Attribute) -> bool:
         return attribute.table == "opportunities" and attribute.name != "stage"
+
+    @cached_property
+    def _code(self) -> dict[str, int]:
+        return {name: code for code, name in enumerate(self.deal_ids)}
 
     def code(self, deal_id: str) -> int | None:
         """Code of a deal, None where there is none with that id."""
@@ -324,9 +327,9 @@ class Records:
 
     @cached_property
     def field_changes(self) -> Events:
-        """All changes of tracked fields, with `field` (its name)."""
+        """All changes of tracked fields: when they were; several of one instant are in no order."""
         rows = self._rows("field_changes")
-        return self._events(rows, {"field": rows.text("field")})
+        return Events(self.deal_codes(rows.text("opportunity_id")), rows.times("changed_at"), self.n_deals)
 
     @cached_property
     def pushes(self) -> Events:
@@ -347,8 +350,16 @@ class Records:
 
     def _changes_of(self, name: str) -> Rows:
         """Changes of one field, its values without the levels of other fields."""
-        rows = self._rows("field_changes")
-        return rows.take(np.flatnonzero(among(rows.text("field"), {name}))).compacted("old_value", "new_value")
+        none = np.zeros(0, dtype=np.int64)
+        return self._rows("field_changes").take(self._changed.get(name, none)).compacted("old_value", "new_value")
+
+    @cached_property
+    def _changed(self) -> dict[str, IntArray]:
+        """Places of changes in their table, by the field that changed."""
+        field = self._rows("field_changes").text("field")
+        order = np.argsort(field.codes, kind="stable").astype(np.int64, copy=False)
+        ends = np.bincount(field.codes + 1, minlength=len(field.levels) + 1).cumsum().tolist()
+        return {level: order[ends[code] : ends[code + 1]] for code, level in enumerate(field.levels)}
 
     def _change_events(
         self, rows: Rows, old: Values, new: Values, **flags: NDArray[np.bool_] | FloatArray
@@ -368,8 +379,8 @@ def _flag(column: str, names: set[str]) -> Callable[[Events], NDArray[np.bool_]]
 
 def _revisits(events: Events) -> NDArray[np.bool_]:
     """Whether each stage change enters a stage that its deal had been in before and had left since."""
-    stage = events.codes("stage").astype(np.int64)
-    first = first_places(events.key.astype(np.int64) * (len(events.levels("stage")) + 1) + stage + 1)
+    stage = events.codes("stage")
+    first = first_places(joint_codes(events.key, stage, len(events.levels("stage"))))
     revisit = np.ones(len(stage), dtype=bool)
     revisit[first] = False
     revisit[1:] &= ~((stage[1:] == stage[:-1]) & (events.key[1:] == events.key[:-1]))

@@ -28,11 +28,10 @@ class Rows:
         self.table = table
         self._columns = columns
         self._chosen = chosen
-        self._all = n_rows(columns)
         self._taken: dict[str, Values] = {}
 
     def __len__(self) -> int:
-        return self._all if self._chosen is None else len(self._chosen)
+        return n_rows(self._columns) if self._chosen is None else len(self._chosen)
 
     def take(self, places: NDArray[np.intp]) -> Rows:
         """The chosen ones of these rows."""

@@ -52,6 +52,12 @@ class Average(Estimator):
         """Columns that any part reads."""
         return tuple(dict.fromkeys(name for part in self.parts for name in part.features))
 
+    @property
+    def unread(self) -> frozenset[str]:
+        """See `Estimator.unread`."""
+        read = {name for part in self.parts for name in part.features if name not in part.unread}
+        return frozenset(self.features) - read
+
     def contributions(self, matrix: FeatureMatrix) -> tuple[FloatArray, float]:
         """Mean of the parts' contributions, feature by feature."""
         place = {name: number for number, name in enumerate(self.features)}

@@ -69,6 +69,11 @@ class Estimator(ABC):
     def features(self) -> tuple[str, ...]:
         """Names of the features, in the order of `contributions`."""
 
+    @property
+    def unread(self) -> frozenset[str]:
+        """Those of its features that change no prediction, whatever their value: a matrix may lack them."""
+        return frozenset()
+
     @abstractmethod
     def save(self, folder: Path) -> None:
         """Write what was learnt into an empty folder, as data and not as code."""

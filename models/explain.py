@@ -140,10 +140,12 @@ def share_points(
     """
     p_ref = float(calibration(np.array([reference]))[0])
     total = contributions.sum(axis=1)
+    cancel = np.abs(total) < 1e-9
+    if not cancel.any():
+        return contributions * ((p - p_ref) / total)[:, None], p_ref
     h = 1e-4
     ends = calibration(np.array([reference - h, reference + h]))
     slope = float(ends[1] - ends[0]) / (2 * h)
-    cancel = np.abs(total) < 1e-9
     ratio = np.where(cancel, slope, (p - p_ref) / np.where(cancel, 1.0, total))
     return contributions * ratio[:, None], p_ref
 
@@ -166,7 +168,7 @@ def reasons_of_row(
     in_stage = stage if isinstance(stage, str) else ""
     weights = points.tolist()
     found = []
-    for place in sorted(range(len(weights)), key=lambda place: -abs(weights[place]))[:most]:
+    for place in np.argsort(-np.abs(points), kind="stable")[:most].tolist():
         if weights[place] == 0:
             break
         name = names[place]

@@ -31,7 +31,7 @@ class Scores:
         upper: Its upper end.
         band: high, medium or low, against the base rate.
         in_sample: Whether the moment lies before the model's training cut, so that the model may have seen the outcome.
-        matrix: The features.
+        matrix: The features that the model reads.
         points: What each feature adds, shape (n_deals, n_features).
         base_rate: Share won among the model's training rows.
         step: From the base rate to the model's reference.
@@ -69,9 +69,9 @@ def score_pairs(
         model: The model.
         pairs: Deals and the moments at which their features are taken.
         as_of: The moment that the scores are for.
-        features: What `model.needed` gives, where the caller keeps that.
+        features: What `model.read` gives, where the caller keeps that.
     """
-    matrix = build_matrix(history, model.needed(features_of(history)) if features is None else features, pairs)
+    matrix = build_matrix(history, model.read(features_of(history)) if features is None else features, pairs)
     explained = model.explain(matrix)
     ids = tuple(history.deal_ids[deal] for deal in pairs.deal)
     in_sample = as_of is not None and model.dated and as_of < model.trained_before

@@ -59,6 +59,7 @@ class Trees(Estimator):
         self.seed = seed
         self.encoding = Encoding((), {})
         self.booster: lgb.Booster | None = None
+        self._unread: frozenset[str] = frozenset()
 
     def _parameters(self) -> dict[str, Any]:
         size = self.size
@@ -83,7 +84,20 @@ class Trees(Estimator):
         )  # fmt: skip
         fitted = lgb.train(self._parameters(), data, num_boost_round=self.size.trees)
         # by way of its text, so that a model just fitted and the same model loaded give the same bits
-        self.booster = lgb.Booster(model_str=fitted.model_to_string())
+        self._take(lgb.Booster(model_str=fitted.model_to_string()))
+
+    def _take(self, booster: lgb.Booster) -> None:
+        self.booster = booster
+        splits = booster.feature_importance("split").tolist()
+        self._unread = frozenset(name for name, n in zip(self.features, splits, strict=True) if n == 0)
+
+    def _encode(self, matrix: FeatureMatrix) -> FloatArray:
+        """Rows as the booster wants them; columns that no tree splits on are missing where the matrix lacks them."""
+        absent = self.unread.difference(matrix.columns)
+        if absent:
+            gap = np.full(matrix.n_rows, np.nan)
+            matrix = FeatureMatrix({**matrix.columns, **dict.fromkeys(absent, gap)}, matrix.n_rows)
+        return self.encoding.encode(matrix)
 
     def explained(self, matrix: FeatureMatrix) -> tuple[FloatArray, FloatArray, float]:
         """See `Estimator.explained`: the contributions add up to the log-odds, to about 1e-14 of them."""
@@ -97,16 +111,21 @@ class Trees(Estimator):
 
     def margin(self, matrix: FeatureMatrix) -> FloatArray:
         """See `Estimator.margin`."""
-        return self._predict(self.encoding.encode(matrix), raw_score=True)
+        return self._predict(self._encode(matrix), raw_score=True)
 
     @property
     def features(self) -> tuple[str, ...]:
         """Columns that the trees read."""
         return self.encoding.names
 
+    @property
+    def unread(self) -> frozenset[str]:
+        """Features that no tree splits on: drawn for some trees, and never worth a split."""
+        return self._unread
+
     def contributions(self, matrix: FeatureMatrix) -> tuple[FloatArray, float]:
         """Exact SHAP values (Lundberg et al. 2020, TreeSHAP), from LightGBM itself."""
-        out = self._predict(self.encoding.encode(matrix), pred_contrib=True)
+        out = self._predict(self._encode(matrix), pred_contrib=True)
         return out[:, :-1], float(out[0, -1]) if len(out) else 0.0
 
     def save(self, folder: Path) -> None:
@@ -123,7 +142,7 @@ class Trees(Estimator):
         data = json.loads((folder / "trees.json").read_text())
         model = cls(TreeSize(**data["size"]), threads=data["threads"], seed=data["seed"])
         model.encoding = Encoding.from_json(data["encoding"])
-        model.booster = lgb.Booster(model_str=(folder / "trees.txt").read_text())
+        model._take(lgb.Booster(model_str=(folder / "trees.txt").read_text()))
         return model
 
 

@@ -29,6 +29,8 @@ Z = float(norm.ppf((1 + LEVEL) / 2))
 LEAST_ROWS = 200
 """Rows below which the spread is the same for all deals."""
 FLOOR = 1e-4
+MOST_FEATURES = 10
+"""Features that tell the spread: those that tell most of it; a score should not wait for the others."""
 
 
 class Spread:
@@ -59,8 +61,15 @@ class Spread:
             "objective": "gamma", "num_leaves": 7, "learning_rate": 0.1, "min_data_in_leaf": 50, "lambda_l2": 1.0,
             "deterministic": True, "force_col_wise": True, "seed": 0, "num_threads": 1, "verbosity": -1,
         }  # fmt: skip
-        data = lgb.Dataset(encoding.encode(matrix), variance, params={"verbosity": -1})
-        fitted = lgb.train(parameters, data, num_boost_round=60)
+
+        def fit() -> lgb.Booster:
+            data = lgb.Dataset(encoding.encode(matrix), variance, params={"verbosity": -1})
+            return lgb.train(parameters, data, num_boost_round=60)
+
+        gain = fit().feature_importance("gain")
+        kept = {encoding.names[place] for place in np.argsort(-gain, kind="stable")[:MOST_FEATURES]}
+        encoding = Encoding.learn(FeatureMatrix({k: v for k, v in matrix.columns.items() if k in kept}, matrix.n_rows))
+        fitted = fit()
         return cls(encoding, float(variance.mean()), lgb.Booster(model_str=fitted.model_to_string()))
 
     def __call__(self, matrix: FeatureMatrix) -> FloatArray:

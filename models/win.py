@@ -130,6 +130,18 @@ class WinModel:
             )
         return [by_name[name] for name in self.features]
 
+    def read(self, available: list[Feature]) -> list[Feature]:
+        """Those of the `needed` features that can change a score or what is said of it: the others need no work.
+
+        Args:
+            available: What the company's data allow (`features_of`).
+
+        Raises:
+            FeatureMismatch: This code does not have a feature that it was trained with.
+        """
+        read = {"stage", *self.spread.encoding.names}  # reasons compare with won deals of the same stage
+        return [item for item in self.needed(available) if item.name not in self.estimator.unread - read]
+
     def save(self, folder: Path) -> None:
         """Write it into an empty folder: JSON and LightGBM's text, no code."""
         (folder / "estimator").mkdir(parents=True)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from crm.schema import TABLES, Kind
-from crm.tables import Attribute, Coded, Columns, CrmData, Values, encode
+from crm.tables import Attribute, Coded, Columns, CrmData, encode
 from features.fields import parse, readable
 from features.history import History
 from features.matrix import UNDATED, Snapshots
@@ -211,14 +211,14 @@ def stored_account(data: CompanyData, key: str) -> dict[str, Any]:
 
 def _columns(table: str, rows: Sequence[dict[str, Any]], data: CompanyData) -> Columns:
     """The columns of rows; one that none of them fills is left out, as of an export that lacks it."""
+    if not rows:
+        return {}
     kinds = data.kinds[table]
-    names = dict.fromkeys(name for row in rows for name in row) if table in OWN else rows[0] if rows else ()
-    columns: dict[str, Values] = {}
-    for name in names:
-        values = [row.get(name) for row in rows]
-        if values.count(None) < len(values):
-            columns[name] = encode(kinds[name], values)
-    return columns
+    if table in OWN and len(rows) > 1:
+        names = dict.fromkeys(name for row in rows for name in row)
+        rows = [{name: row.get(name) for name in names} for row in rows]
+    told = zip(rows[0], zip(*(row.values() for row in rows), strict=True), strict=True)
+    return {name: encode(kinds[name], values) for name, values in told if values.count(None) < len(values)}
 
 
 def pairs_of(history: History, posted: Sequence[Posted], data: CompanyData) -> tuple[Snapshots, list[int]]:

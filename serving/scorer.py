@@ -76,7 +76,7 @@ class Current:
     Attributes:
         data: The company's data; None before the first import.
         model: The champion; None before the first promotion.
-        features: What is computed for the model, in its own order.
+        features: What is computed for the model.
     """
 
     data: CompanyData | None
@@ -91,7 +91,7 @@ class Current:
         Raises:
             FeatureMismatch: The model needs a feature that the data do not allow.
         """
-        features = model.win.needed(data.features) if data is not None and model is not None else []
+        features = model.win.read(data.features) if data is not None and model is not None else []
         current = cls(data, model, features)
         if data is not None and data.history.n_deals:
             data.states(np.zeros(1, dtype=np.int64), data.cut)

@@ -12,7 +12,7 @@ from features.errors import FeatureError
 from features.history import History
 from features.matrix import FeatureMatrix, Snapshots, build_matrix, grid, mondays, open_at
 from features.moments import Moments
-from features.registry import absent_of, declared, feature, features_of, forget, provider
+from features.registry import Feature, absent_of, declared, feature, features_of, forget, provider
 from tests.features.small import PROCESS, crm_of, values_at
 
 
@@ -174,12 +174,29 @@ def test_a_feature_whose_source_is_absent_is_all_missing() -> None:
 
 
 def test_a_large_matrix_is_the_small_ones_below_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    history = History(crm_of(REOPENED, known={"opportunities.owner_id": Known.CREATED}))
+    crm = crm_of(REOPENED, known={"opportunities.owner_id": Known.CREATED})
+    history = History(crm)
     pairs, features = grid(history, micros("2024-06-01")), features_of(history)
     whole = build_matrix(history, features, pairs).frame()
-    monkeypatch.setattr("features.matrix._AT_ONCE", 3)
-    assert whole.equals(build_matrix(history, features, pairs).frame())
+    for at_once in (1, 3):
+        monkeypatch.setattr("features.matrix._AT_ONCE", at_once)
+        assert whole.equals(build_matrix(History(crm), features, pairs).frame())
     assert len(whole) > 6
+
+
+def test_an_error_in_a_thread_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    history = deals(LIVES)
+    pairs = grid(history, micros("2024-05-21"))
+
+    def fails_late(at: Moments) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+        if at.as_of.max() >= pairs.as_of[-1]:
+            raise ValueError("no value")
+        return at.age_days
+
+    monkeypatch.setattr("features.matrix._AT_ONCE", 2)
+    late = Feature("late", "tried", "days", "late", (), fails_late, "Fails at the last moment.")
+    with pytest.raises(ValueError, match="no value"):
+        build_matrix(history, [late], pairs)
 
 
 def test_a_matrix_survives_a_frame() -> None:

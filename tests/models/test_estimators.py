@@ -29,7 +29,7 @@ BUILDS = {
     "Odoo's rule": OdooBayes,
     "logistic": Logistic,
     "trees": lambda: Trees(SMALL),
-    "average": lambda: Average(SMALL),
+    "average": lambda: Average([Logistic(), Trees(SMALL)]),
 }
 
 
@@ -54,6 +54,7 @@ def test_contributions_add_up_to_the_log_odds(fitted: Estimator, rows: Rows) -> 
 def test_saved_and_loaded_gives_the_same_bits(fitted: Estimator, rows: Rows, tmp_path: Path) -> None:
     fitted.save(tmp_path)
     again = type(fitted).load(tmp_path)
+    assert again.unread == fitted.unread
     assert np.array_equal(again.margin(rows[0]), fitted.margin(rows[0]))
     assert again.features == fitted.features
 
@@ -105,6 +106,35 @@ def test_a_missing_column_is_named(rows: Rows) -> None:
     estimator.fit(*rows)
     without = FeatureMatrix({k: v for k, v in rows[0].columns.items() if k != "amount"}, rows[0].n_rows)
     with pytest.raises(FeatureMismatch, match="'amount'"):
+        estimator.margin(without)
+
+
+@pytest.mark.parametrize("kind", ["trees", "average"])
+def test_what_no_tree_splits_on_may_be_absent(kind: str, rows: Rows) -> None:
+    columns = rows[0].columns | {"noise": np.arange(3000.0) % 2, "kind": Coded.of(["x", "y"] * 1500)}
+    stump = TreeSize(trees=20, leaves=2, depth=1, column_share=1.0)
+    estimator = Trees(stump) if kind == "trees" else Average([Logistic(), Trees(stump)])
+    estimator.fit(FeatureMatrix(columns, rows[0].n_rows), rows[1])
+    if kind == "average":  # the line reads them all
+        assert estimator.unread == frozenset()
+        return
+    assert {"noise", "kind"} <= estimator.unread < set(estimator.features)
+    for place in (np.arange(200), np.array([7])):
+        few = FeatureMatrix(columns, rows[0].n_rows).take(place)
+        read = FeatureMatrix({k: v for k, v in few.columns.items() if k not in estimator.unread}, few.n_rows)
+        for with_all, without in zip(estimator.explained(few), estimator.explained(read), strict=True):
+            assert np.array_equal(with_all, without)
+        parts, _ = estimator.contributions(few)
+        unread = [name in estimator.unread for name in estimator.features]
+        assert not parts[:, unread].any()
+
+
+def test_a_feature_that_trees_split_on_must_be_there(rows: Rows) -> None:
+    estimator = Trees(SMALL)
+    estimator.fit(*rows)
+    assert "stage" not in estimator.unread
+    without = FeatureMatrix({k: v for k, v in rows[0].columns.items() if k != "stage"}, rows[0].n_rows)
+    with pytest.raises(FeatureMismatch, match="'stage'"):
         estimator.margin(without)
 
 

@@ -11,6 +11,7 @@ from models.errors import BundleError, NoChampionError, RegistryUnavailableError
 from models.explain import Described, show
 from models.registry import Registry, quiet_mlflow
 from models.trees import Trees, TreeSize
+from models.uncertainty import Spread
 from models.win import WinModel
 from tests.models.conftest import Rows
 
@@ -22,7 +23,8 @@ def model(rows: Rows) -> WinModel:
     estimator = Trees(TreeSize(trees=20))
     estimator.fit(*rows)
     described = {name: Described(name, "number", LABELS[name], {"": 1.0}) for name in estimator.features}
-    return WinModel(estimator, Platt(0.9, 0.9, 0.1), described, 0.3, 0, "trees, small")
+    spread = Spread.learn(rows[0], np.linspace(0.01, 0.2, rows[0].n_rows))
+    return WinModel(estimator, Platt(0.9, 0.9, 0.1), described, spread, 0.3, 0, "trees, small", made_of={"rank": 2})
 
 
 def test_a_bundle_comes_back_as_it_was(model: WinModel, rows: Rows, tmp_path: Path) -> None:
@@ -30,6 +32,10 @@ def test_a_bundle_comes_back_as_it_was(model: WinModel, rows: Rows, tmp_path: Pa
     again = load_bundle(tmp_path / "b", digest)
     assert np.array_equal(again.predict(rows[0]), model.predict(rows[0]))
     assert again.described == model.described
+    assert again.made_of == {"rank": 2}
+    for mine, theirs in zip(again.interval(np.zeros(rows[0].n_rows), rows[0]),
+                            model.interval(np.zeros(rows[0].n_rows), rows[0]), strict=True):  # fmt: skip
+        assert np.array_equal(mine, theirs)
     assert again.band(np.array([0.29, 0.9, 0.01])).strings().tolist() == ["medium", "high", "low"]
 
 

@@ -26,7 +26,8 @@ from models.estimator import Estimator
 from models.explain import Described
 from models.logistic import Logistic
 from models.registry import DIGEST, NAME, Registry, quiet_mlflow
-from models.trees import TreeSize
+from models.trees import Trees, TreeSize
+from models.uncertainty import Spread
 from models.win import WinModel
 from serving.app import create_app
 from tests.serving.running import running
@@ -64,7 +65,8 @@ def _fit(crm: CrmData, estimator: Estimator) -> WinModel:
     estimator.fit(matrix, won)
     by_name = {item.name: item for item in features}
     described = {name: Described.learn(by_name[name], matrix, won) for name in estimator.features}
-    return WinModel(estimator, Platt(0.9, 0.9, 0.05), described, float(won.mean()), cut, estimator.kind)
+    spread = Spread.learn(matrix, np.linspace(0.02, 0.3, matrix.n_rows))
+    return WinModel(estimator, Platt(0.9, 0.9, 0.05), described, spread, float(won.mean()), cut, estimator.kind)
 
 
 def _register(models: dict[int, WinModel], folder: Path) -> None:
@@ -93,7 +95,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
         import_export([folder / "export"], mapping, store, imported_at=datetime(2025, 6, 30, tzinfo=UTC))
         crm = store.load()
     size = TreeSize(trees=30, leaves=7, depth=4, min_rows=20)
-    models = {1: _fit(crm, Average(size)), 2: _fit(crm, Logistic()), 3: _fit(crm, Logistic(0.01))}
+    models = {1: _fit(crm, Average([Logistic(), Trees(size)])), 2: _fit(crm, Logistic()), 3: _fit(crm, Logistic(0.01))}
     _register(models, folder)
     changed = folder / "mlflow3" / "data" / "bundle" / "win.json"
     changed.write_text(changed.read_text().replace('"base_rate": 0', '"base_rate": 1', 1))

@@ -97,7 +97,8 @@ def test_what_happens_at_or_after_as_of_is_not_looked_at(served: httpx.Client, w
 def test_the_documented_example_is_scored(served: httpx.Client) -> None:
     answer = served.post("/v1/score", json=EXAMPLE)
     assert answer.status_code == 200
-    assert 0 < answer.json()["score"]["win_probability"] < 1
+    score = answer.json()["score"]
+    assert 0 < score["lower"] < score["win_probability"] < score["upper"] < 1
 
 
 def test_as_of_is_now_by_default(served: httpx.Client) -> None:

@@ -15,7 +15,7 @@ from training.run import Trained, train
 
 def quick() -> list[Recipe]:
     """The candidates for few deals."""
-    return recipes(n_deals=500)
+    return recipes(500)
 
 
 def load_export(folder: Path, store: Path) -> CrmData:
@@ -44,4 +44,4 @@ def crm(export: Path, tmp_path_factory: pytest.TempPathFactory) -> CrmData:
 @pytest.fixture(scope="session")
 def few_recipes(crm: CrmData) -> Trained:
     """A run that tries three recipes only."""
-    return train(crm, candidates=[STAGE_AGE, *recipes(n_deals=500)[1:3]])
+    return train(crm, candidates=[STAGE_AGE, *recipes(500)[1:3]])

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from crm.tables import CrmData, micros
+from models.stage_age import StageAgeTable
+from training.data import TrainingData, prepare
+from training.recipes import BASELINES, STAGE_AGE, Recipe, recipes
+from training.search import Search, choose_recipe
+from training.splits import make_folds
+from training.tuning import best_of, tune
+from training.uncertainty import learn_spread, similar_deals
+from training.weights import Weighting
+
+CUT = micros("2026-04-01")
+
+
+@pytest.fixture(scope="module")
+def data(crm: CrmData) -> TrainingData:
+    return prepare(crm, CUT)
+
+
+@pytest.fixture(scope="module")
+def search(data: TrainingData) -> Search:
+    return Search(data, make_folds(data.history, data.rows, data.matrix, CUT))
+
+
+def named(name: str) -> Recipe:
+    return next(item for item in recipes(500, ("a", "b", "c", "d")) if item.label == name)
+
+
+def test_recipes_survive_json() -> None:
+    for item in (*BASELINES, *recipes(10_000, ("a", "b", "c", "d"))):
+        weighed = dataclasses.replace(item, weighting=Weighting(0.5, True))
+        assert Recipe.from_json(weighed.to_json()) == weighed
+        assert weighed.name == f"{item.label}, half-life 50% of closings, censoring weights"
+
+
+def test_few_deals_get_the_core_and_small_trees_and_many_do_not() -> None:
+    few, many = recipes(500, ("a", "b", "c", "d")), recipes(100_000, ("a", "b", "c", "d"))
+    assert {"average, core", "trees, small"} <= {item.name for item in few}
+    assert not {"trees, middle", "trees, large"} & {item.name for item in few}
+    assert "trees, large" in {item.name for item in many}
+    assert not any(part.core for item in many for part in item.parts)
+    assert not any(part.core for item in recipes(500, ("a",)) for part in item.parts)
+    assert few[0] is STAGE_AGE
+
+
+def test_a_model_of_the_core_reads_nothing_else(search: Search) -> None:
+    rows = search.folds[-1].fit
+    recipe = named("average, core")
+    fitted = recipe.joined([search.fit(part, recipe.weighting, rows, search.folds[-1].origin) for part in recipe.parts])
+    assert set(fitted.features) <= set(search.data.core)
+    assert "stage" in fitted.features
+
+
+def test_every_model_is_fitted_once_at_each_origin(data: TrainingData, search: Search) -> None:
+    steps: list[str] = []
+    own = Search(data, search.folds, step=steps.append)
+    average = own.margin(named("average, core"))
+    line, trees = named("logistic, core"), Recipe("trees", named("average, core").parts[1:], 2)
+    assert average == pytest.approx((own.margin(line) + own.margin(trees)) / 2)
+    assert len(steps) == 2 * len(search.folds)
+
+
+def test_out_of_sample_rows_weigh_what_they_stand_for(search: Search) -> None:
+    assert search.weight.min() >= 1.0
+    life = search.data.closed[search.rows] - search.data.rows.as_of[search.rows]
+    slow = life > np.median(life)
+    assert search.weight[slow].mean() > search.weight[~slow].mean()
+
+
+def test_fits_weigh_as_much_as_their_deals_whatever_the_weighting(search: Search) -> None:
+    fold = search.folds[-1]
+    n = len(np.unique(search.data.rows.deal[fold.fit]))
+    for weighting in (Weighting(), Weighting(0.5), Weighting(None, True), Weighting(0.2, True)):
+        assert search.fit_weight(fold.fit, weighting, fold.origin).sum() == pytest.approx(n)
+    newer = search.data.closed[fold.fit]
+    weight = search.fit_weight(fold.fit, Weighting(0.2), fold.origin)
+    assert np.all(np.diff(weight[np.argsort(newer, kind="stable")]) >= -1e-12)
+
+
+def test_the_choice_is_the_least_loss_and_weights_are_tried_on_it(search: Search) -> None:
+    candidates = [STAGE_AGE, named("logistic"), named("logistic, core"), named("average, core")]
+    choice = choose_recipe(search, candidates)
+    assert {item.name for item in candidates} <= set(choice.losses)
+    assert any("half-life" in name for name in choice.losses)
+    assert any("censoring" in name for name in choice.losses)
+    chosen = choice.losses[choice.served.recipe.name]
+    assert chosen <= min(choice.losses.values()) * 1.001
+    assert choice.served.p.shape == search.won.shape
+
+
+def test_where_nothing_beats_the_table_it_serves(search: Search) -> None:
+    broken = Recipe("broken", named("logistic").parts, 1)
+    search_of = Search(search.data, search.folds)
+    search_of._margins[broken.parts[0], Weighting()] = np.random.default_rng(0).normal(0, 3, len(search.rows))
+    for share in (0.5, 0.2):
+        search_of._margins[broken.parts[0], Weighting(share)] = search_of._margins[broken.parts[0], Weighting()]
+    choice = choose_recipe(search_of, [STAGE_AGE, broken])
+    assert choice.served.recipe == STAGE_AGE
+
+
+def test_tuning_repeats_itself_and_its_best_can_be_fitted(search: Search) -> None:
+    once, again = tune(search, 3), tune(search, 3)
+    assert [trial.recipe for trial in once] == [trial.recipe for trial in again]
+    assert len({trial.recipe.parts for trial in once}) == 3
+    best = best_of(once)
+    assert min(trial.loss for trial in once) == next(trial.loss for trial in once if trial.recipe == best)
+    assert Recipe.from_json(best.to_json()) == best
+
+
+def test_similar_deals_are_counted_by_stage_and_age(search: Search) -> None:
+    counted = similar_deals(search)
+    table = StageAgeTable()
+    table.fit(search.data.matrix, search.data.won)
+    row, band = table.cells(search.data.matrix)
+    place = search.rows[0]
+    mine = (row == row[place]) & (band == band[place])
+    assert counted[0] == len(np.unique(search.data.rows.deal[mine]))
+    assert counted.max() <= len(np.unique(search.data.rows.deal))
+
+
+def test_the_spread_shrinks_as_deals_grow(data: TrainingData) -> None:
+    deals = np.unique(data.rows.deal)
+
+    def spread_of(share: int) -> float:
+        part = np.isin(data.rows.deal, deals[::share])
+        rows = data.rows.take(part)
+        less = dataclasses.replace(data, rows=rows, matrix=data.matrix.take(part), won=data.won[part])
+        search = Search(less, make_folds(less.history, rows, less.matrix, CUT)[-1:])
+        recipe = named("logistic, core")
+        learned = learn_spread(search, recipe, [recipe], recipe.parts[0].columns(less.matrix, less.core).columns)
+        return float(np.median(learned(data.matrix)))
+
+    few, many = spread_of(3), spread_of(1)
+    assert 0 < many < few
