@@ -204,7 +204,7 @@ def _add_models(app: FastAPI, champion: Champion) -> None:
             ) for item in versions],
         ))  # fmt: skip
 
-    @app.get("/v1/models/{version}/report", response_class=HTMLResponse, tags=["models"], responses={
+    @app.get("/v1/models/{version}/report", response_class=Response, tags=["models"], responses={
         **errors(422, 503, own=NO_REPORT),
         200: {"description": "The report, one HTML page that needs nothing else.",
               "content": {"text/html": {"schema": {"type": "string"}}}},

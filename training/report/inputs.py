@@ -17,6 +17,8 @@ EXPLAINED = 500
 """Rows that are explained: exact reasons of large trees cost milliseconds a row."""
 SHOWN = 20
 MONTHS = 24
+SOME_AUC = 0.65
+"""AUC from which new rows are said to differ somewhat from old ones; see `HIGH_AUC`."""
 
 
 def mean_points(trained: Trained) -> tuple[dict[str, float], dict[str, float]]:
@@ -72,8 +74,9 @@ def drift(trained: Trained) -> Section:
         parts.append(Text("New deals were not compared with old ones: nothing tells their order, or there are too few "
                           "of either."))  # fmt: skip
     else:
-        told = ("They look different; see by what." if found.auc >= HIGH_AUC else
-                "That is not much: what was learnt speaks of deals like the newest ones.")  # fmt: skip
+        told = ("They look different: what was learnt may fit them less well." if found.auc >= HIGH_AUC else
+                "They differ somewhat; see by what." if found.auc >= SOME_AUC else
+                "They hardly differ: what was learnt speaks of deals like the newest ones.")  # fmt: skip
         parts.append(Text(
             f"A small tree model was asked to tell rows since {found.since} ({found.n_new:,} deals) from those before "
             f"({found.n_old:,} deals). Its AUC on deals it had not seen is {number(found.auc, 2)}; 0.5 means that they "
