@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 from crm.tables import Coded
-from models.metrics import Metrics
-from training.evaluation import MODEL
+from models.metrics import Interval, Metrics
+from training.evaluation import CHAMPION, MODEL
 from training.plots import calibration_curve, gains, wilson
 from training.report import render
 from training.report.inputs import mean_points
-from training.report.verdict import headline
+from training.report.parts import Table
+from training.report.verdict import headline, verdict
 from training.run import Trained
 
 SECTIONS = ("verdict", "card", "absent", "calibration", "metrics", "groups", "lift", "drivers", "drift", "leaks",
@@ -206,6 +207,20 @@ def test_a_refusal_and_a_forced_promotion_are_told_first(few_recipes: Trained) -
     told = Page(render(forced, "")).text
     assert "against what the gate said" in told
     assert "the board wants it" in told
+
+
+def test_the_champion_is_compared_with_where_there_is_one(few_recipes: Trained) -> None:
+    weighted = few_recipes.report.weighted
+    loss = weighted["logistic"].log_loss
+    for upper_harm, met in ((0.004, True), (0.006, False)):
+        against = Interval(0.001 * loss, -upper_harm * loss, 0.01 * loss)
+        run = dataclasses.replace(
+            few_recipes, decision=dataclasses.replace(few_recipes.decision, on_champion=against),
+            report=dataclasses.replace(few_recipes.report, weighted=weighted | {CHAMPION: weighted["logistic"]}),
+        )  # fmt: skip
+        table = next(part for part in verdict(run).parts if isinstance(part, Table))
+        assert table.rows[2][:2] == [CHAMPION, f"+0.1 % ({-100 * upper_harm:+.1f} to +1.0)"]
+        assert table.rows[2][4].endswith(": met" if met else ": not met")
 
 
 def test_points_of_a_calibration_curve_hold_whole_rows_and_honest_intervals() -> None:

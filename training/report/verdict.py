@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from crm.tables import NAT, moment
-from training.evaluation import MODEL
+from training.evaluation import CHAMPION, MODEL
 from training.gate import LEAST_GAIN, MOST_HARM
 from training.report.parts import Items, Part, Section, Table, Text, count, gain_share, number, percent
 from training.run import Trained
@@ -34,10 +34,10 @@ def verdict(trained: Trained) -> Section:
     ]  # fmt: skip
     champion = decision.on_champion
     if champion is not None:
-        loss = weighted["champion's recipe"].log_loss
+        loss = weighted[CHAMPION].log_loss
         met = -champion.lower <= MOST_HARM * loss
         rows.append(
-            ["champion's recipe", gain_share(champion, loss), number(champion.mean),
+            [CHAMPION, gain_share(champion, loss), number(champion.mean),
              f"{number(champion.lower)} to {number(champion.upper)}",
              f"surely not worse by more than {MOST_HARM:.1%}: " + ("met" if met else "not met")]
         )  # fmt: skip
