@@ -5,6 +5,7 @@ ModelError
 ├── FeatureMismatch    a model needs a feature that this code or this matrix does not have
 ├── NoChampionError    no version has been promoted yet
 ├── UnknownVersionError
+├── NoReportError      a version was registered without a report, or it is gone
 └── RegistryUnavailableError  the MLflow registry cannot be reached
 """
 
@@ -29,6 +30,10 @@ class NoChampionError(ModelError):
 
 class UnknownVersionError(ModelError):
     """A version that the registry does not hold."""
+
+
+class NoReportError(ModelError):
+    """A version has no report of its training."""
 
 
 class RegistryUnavailableError(ModelError):

@@ -11,6 +11,7 @@ import logging
 import os
 import shutil
 import socket
+import tempfile
 import time
 import warnings
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from models.errors import NoChampionError, RegistryUnavailableError, UnknownVersionError
+from models.errors import NoChampionError, NoReportError, RegistryUnavailableError, UnknownVersionError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -34,6 +35,9 @@ METRICS = "wonlost.metrics"
 DECISION = "wonlost.decision"
 HISTORY = "wonlost.champions"
 SIMULATED = "wonlost.simulated"
+REPORT = "wonlost.report"
+REPORT_FILE = "report.html"
+"""Where a run keeps its report."""
 PING_SECONDS = 3.0
 
 
@@ -51,6 +55,7 @@ class Version:
         decision: Why it was promoted or not.
         source: Where its files are.
         simulated: Whether it was trained on simulated data.
+        report: Where its run keeps the report of the training; empty where there is none.
     """
 
     number: int
@@ -62,6 +67,7 @@ class Version:
     decision: str = ""
     source: str = ""
     simulated: bool = False
+    report: str = ""
 
 
 class Registry:
@@ -168,6 +174,27 @@ class Registry:
             found = self.client.get_model_version(self.name, str(number))
         return _version(found, (CHAMPION,))
 
+    def report(self, number: int) -> str:
+        """The HTML page that tells how a version was trained and how good it is.
+
+        Raises:
+            UnknownVersionError: There is no version of that number.
+            NoReportError: It was registered without one, or the file is gone.
+        """
+        from mlflow.artifacts import download_artifacts
+        from mlflow.exceptions import MlflowException
+
+        version = self.version(number)
+        files: list[Any] = []
+        with contextlib.suppress(MlflowException), self._reachable():  # its run may have been deleted
+            files = self.client.list_artifacts(version.run_id) if version.report else []
+        if version.report not in [item.path for item in files]:
+            raise NoReportError(f"version {number} of {self.name} has no report")
+        with self._reachable(), tempfile.TemporaryDirectory() as scratch:
+            got = download_artifacts(run_id=version.run_id, artifact_path=version.report, dst_path=scratch,
+                                     tracking_uri=self.tracking_uri)  # fmt: skip
+            return Path(got).read_text(encoding="utf-8")
+
     def promote(self, number: int, decision: str | None = None) -> None:
         """Make a version the champion; the one before it is remembered for `rollback`."""
         version = self.version(number)
@@ -252,7 +279,7 @@ def _version(item: Any, aliases: tuple[str, ...]) -> Version:
         number=int(item.version), aliases=aliases, digest=item.tags.get(DIGEST, ""), run_id=item.run_id or "",
         created_at=int(item.creation_timestamp), metrics=json.loads(item.tags.get(METRICS, "{}")),
         decision=item.tags.get(DECISION, ""), source=str(item.source),
-        simulated=item.tags.get(SIMULATED) == "true",
+        simulated=item.tags.get(SIMULATED) == "true", report=item.tags.get(REPORT, ""),
     )  # fmt: skip
 
 

@@ -155,6 +155,7 @@ class ModelVersion(Answer):
     metrics: dict[str, Any] = Field(description="Headline figures of its evaluation.")
     decision: str = Field(description="Why it was promoted, or not.")
     simulated: bool = Field(description="Whether it was trained on simulated data.")
+    report: str | None = Field(description="Path of the report of its training on this server; null: it has none.")
 
 
 class ModelsAnswer(Answer):

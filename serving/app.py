@@ -9,13 +9,15 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request, Response
+from fastapi import Path as PathParameter
 from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from crm.tables import micros
-from models.errors import RegistryUnavailableError
+from models.errors import NoReportError, RegistryUnavailableError, UnknownVersionError
 from models.registry import Registry
 from serving.answers import (
     DealAnswer,
@@ -27,8 +29,14 @@ from serving.answers import (
     Readiness,
 )
 from serving.champion import Champion
-from serving.documented import DESCRIPTION, SCORE_BODY, documented, errors
-from serving.errors import InvalidRequestError, RequestError, TooLargeError, UnavailableError
+from serving.documented import DESCRIPTION, NO_REPORT, SCORE_BODY, documented, errors
+from serving.errors import (
+    InvalidRequestError,
+    RequestError,
+    TooLargeError,
+    UnavailableError,
+    UnknownReportError,
+)
 from serving.front import Front, bounded_body, error_response
 from serving.measures import Measures
 from serving.problems import details_of
@@ -38,6 +46,11 @@ from serving.scorer import Current
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 INLINE_BYTES = 65_536
 """A body up to this size is scored where it was read: handing it to another thread would cost more than it saves."""
+REPORT_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; img-src data:; style-src 'unsafe-inline'; sandbox",
+    "X-Content-Type-Options": "nosniff",
+}
+"""A report is a file from MLflow's artifacts: whoever changed it there shall not have a script run from this server."""
 
 
 def create_app(
@@ -187,9 +200,25 @@ def _add_models(app: FastAPI, champion: Champion) -> None:
             versions=[ModelVersion(
                 version=item.number, aliases=list(item.aliases), run_id=item.run_id, metrics=item.metrics,
                 created_at=datetime.fromtimestamp(item.created_at / 1000, UTC), decision=item.decision,
-                simulated=item.simulated,
+                simulated=item.simulated, report=f"/v1/models/{item.number}/report" if item.report else None,
             ) for item in versions],
         ))  # fmt: skip
+
+    @app.get("/v1/models/{version}/report", response_class=Response, tags=["models"], responses={
+        **errors(422, 503, own=NO_REPORT),
+        200: {"description": "The report, one HTML page that needs nothing else.",
+              "content": {"text/html": {"schema": {"type": "string"}}}},
+    })  # fmt: skip
+    def report(version: Annotated[int, PathParameter(ge=1, description="Number of the version.")]) -> Response:
+        """The report of a version's training: whether it may serve, how good it is, what drives it, what was absent."""
+        try:
+            champion.registry.ping()
+            page = champion.registry.report(version)
+        except RegistryUnavailableError as error:
+            raise UnavailableError(str(error)) from None
+        except (UnknownVersionError, NoReportError) as error:
+            raise UnknownReportError(str(error)) from None
+        return HTMLResponse(page, headers=REPORT_HEADERS)
 
 
 def _add_state(app: FastAPI, champion: Champion, measures: Measures) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fastapi import FastAPI
@@ -34,11 +34,21 @@ ERRORS: dict[int, tuple[str, str, str]] = {
 }  # fmt: skip
 
 
-def errors(*statuses: int) -> Responses:
-    """The errors that a route may answer with, for its documentation; 400 and 500 are every route's."""
+NO_REPORT = {404: ("There is no such version, or it has no report.", "unknown_report",
+                   "version 7 of wonlost-win has no report")}  # fmt: skip
+
+
+def errors(*statuses: int, own: Mapping[int, tuple[str, str, str]] | None = None) -> Responses:
+    """The errors that a route may answer with, for its documentation; 400 and 500 are every route's.
+
+    Args:
+        statuses: Those that mean what they mean everywhere (`ERRORS`).
+        own: Those that mean something of its own: description, code and message of the example, by status.
+    """
     found: Responses = {}
-    for status in sorted({400, 500, *statuses}):
-        description, code, message = ERRORS[status]
+    told = ERRORS | dict(own or {})
+    for status in sorted({400, 500, *statuses, *(own or {})}):
+        description, code, message = told[status]
         body: dict[str, Any] = {"code": code, "message": message}
         if status == 422:
             body["details"] = [{"where": "query.as_of", "message": "a date such as 2025-07-01 is wanted"}]

@@ -5,6 +5,7 @@ ServingError
 │   └── PortTakenError        another program listens there
 └── RequestError          a request cannot be answered: carries its HTTP status and a code for programs
     ├── UnknownDealError      404
+    ├── UnknownReportError    404
     ├── InvalidRequestError   422: carries each problem and where it lies
     ├── TooLargeError         413
     ├── NotJsonError          415
@@ -56,6 +57,12 @@ class UnknownDealError(RequestError):
     """A deal that the store does not hold."""
 
     status, code = 404, "unknown_deal"
+
+
+class UnknownReportError(RequestError):
+    """A version that the registry does not hold, or that has no report."""
+
+    status, code = 404, "unknown_report"
 
 
 class InvalidRequestError(RequestError):

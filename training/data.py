@@ -8,7 +8,8 @@ from functools import cached_property
 
 import numpy as np
 
-from crm.tables import Coded, CrmData, FloatArray, IntArray
+from crm.schema import TABLES, Known
+from crm.tables import DAY, Coded, CrmData, FloatArray, IntArray
 from features.history import History
 from features.matrix import FeatureMatrix, Snapshots, build_matrix, grid
 from features.records import NEVER
@@ -65,6 +66,22 @@ class TrainingData:
         if self.history.crm.process.time_basis == "sequence":
             return self.history.field("opportunities.sequence").numbers(self.rows.deal, self.rows.as_of)
         return None
+
+    @cached_property
+    def days_left(self) -> FloatArray | None:
+        """Days from each row to its deal's close; None without dates."""
+        return (self.closed - self.rows.as_of) / DAY if self.dated else None
+
+    @cached_property
+    def known_at_close(self) -> list[str]:
+        """Columns of deals that are known only once a deal is closed, and so are no features."""
+        told = ("outcome", "closed_at", "name", "loss_reason", "win_reason")
+        standard = [name for name in TABLES["opportunities"].columns() if name not in told]
+        return [
+            item.name
+            for item in self.history.crm.attributes
+            if item.table == "opportunities" and item.known is Known.CLOSED and (item.custom or item.name in standard)
+        ]
 
     @cached_property
     def core(self) -> tuple[str, ...]:

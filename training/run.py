@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from crm.schema import TABLES, Known
 from crm.tables import NAT, Coded, CrmData, FloatArray, IntArray, moment
 from features.matrix import default_as_of
 from features.registry import absent_of
@@ -16,9 +15,10 @@ from models.calibration import Plain
 from models.explain import Described
 from models.win import WinModel
 from training.data import TrainingData, prepare
+from training.drift import Drift, drift_of
 from training.evaluation import CHAMPION, MODEL, Report, Tested, evaluate
 from training.gate import LEAST, Decision, Refused, check_enough, judge
-from training.leaks import ALARM_AUC, check_leaks
+from training.leaks import ALARM_AUC, Leaks, check_leaks, rank_features
 from training.recipes import BASE_RATE, BASELINES, STAGE_AGE, Recipe, recipes
 from training.search import Choice, Search, choose_recipe
 from training.splits import Fold, make_folds, split_kind
@@ -45,6 +45,8 @@ class Trained:
         tested: Out-of-sample rows.
         report: Figures.
         decision: What the gate says.
+        drift: How new rows differ from old ones.
+        leaks: What each feature tells alone.
         trials: What Optuna tried.
         warnings: What the user should know.
         seconds: Seconds by part of the run.
@@ -57,6 +59,8 @@ class Trained:
     tested: Tested
     report: Report
     decision: Decision
+    drift: Drift
+    leaks: Leaks
     trials: list[Trial] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -91,7 +95,8 @@ def train(
         data = prepare(crm, cut)
     warnings = check_enough(*data.n_deals, f"closed before {moment(cut):%Y-%m-%d}" if data.dated else "known", least)
     with _Timed(seconds, "leak alarm"):
-        check_leaks(data.matrix, data.won, data.rows.deal, allowed, alarm)
+        leaks = rank_features(data.matrix, data.won, data.rows.deal, data.days_left)
+        check_leaks(leaks, allowed, alarm)
     folds = make_folds(data.history, data.rows, data.matrix, cut, SEARCH_ROWS)
     if not folds:
         raise Refused("too short a history: no past moment leaves both enough closed deals to learn from and later "
@@ -135,7 +140,10 @@ def train(
         report = evaluate(tested)
         decision = judge(served.p, p[BASE_RATE.name], p[STAGE_AGE.name], tested.won, tested.deal, tested.weight,
                          p.get(CHAMPION))  # fmt: skip
-    return Trained(data, model, choice, folds, tested, report, decision, tried, warnings + _notices(data), seconds)
+    with _Timed(seconds, "drift"):
+        drift = drift_of(data, folds, threads)
+    warnings += _notices(data) + leaks.warnings + drift.warnings
+    return Trained(data, model, choice, folds, tested, report, decision, drift, leaks, tried, warnings, seconds)
 
 
 def _tested(search: Search, p: dict[str, FloatArray], recipe: Recipe, model: WinModel) -> Tested:
@@ -177,22 +185,13 @@ def _notices(data: TrainingData) -> list[str]:
     undated = int(np.sum(data.history.created == NAT))
     if undated and kind == "rolling origins":
         found.append(f"{undated} deals have no date of entry and are left out")
-    closed = [
-        item.name
-        for item in data.history.crm.attributes
-        if item.table == "opportunities" and item.known is Known.CLOSED and (item.custom or _changeable(item.name))
-    ]
+    closed = data.known_at_close
     if closed:
         found.append(f"known only at the close, so not used: {', '.join(closed)}")
     lacking = sorted({need for needs in absent_of(data.history).values() for need in needs if "." not in need})
     if lacking:
         found.append(f"not in the data: {', '.join(lacking)}")
     return found
-
-
-def _changeable(name: str) -> bool:
-    told = ("outcome", "closed_at", "name", "loss_reason", "win_reason")
-    return name in TABLES["opportunities"].columns() and name not in told
 
 
 class _Timed:

@@ -21,6 +21,8 @@ from models.registry import (
     DIGEST,
     METRICS,
     NAME,
+    REPORT,
+    REPORT_FILE,
     SIMULATED,
     Registry,
     Version,
@@ -30,8 +32,8 @@ from models.registry import (
 from models.win import WinModel
 from training.evaluation import MODEL
 from training.gate import Refused
-from training.plots import draw
 from training.recipes import Recipe
+from training.report import render
 from training.run import Trained
 from training.splits import split_kind
 
@@ -124,7 +126,7 @@ class Tracker:
                 number, digest = self._register(trained.model, trained.data.matrix, Path(scratch))
                 tags = {
                     DIGEST: digest, METRICS: json.dumps(headline(trained)), DECISION: trained.decision.reason,
-                    SIMULATED: str(trained.data.history.crm.process.simulated).lower(),
+                    REPORT: REPORT_FILE, SIMULATED: str(trained.data.history.crm.process.simulated).lower(),
                 }  # fmt: skip
                 for name, value in tags.items():
                     self.registry.client.set_model_version_tag(self.registry.name, str(number), name, value)
@@ -189,10 +191,7 @@ class Tracker:
         tested = scratch / OUT_OF_SAMPLE
         trained.tested.frame().to_parquet(tested, index=False)
         mlflow.log_artifact(str(tested))
-        plots = scratch / "plots"
-        plots.mkdir()
-        draw(trained.tested, trained.report, plots)
-        mlflow.log_artifacts(str(plots), "plots")
+        mlflow.log_text(render(trained, code_version()), REPORT_FILE)
 
     def _register(self, model: WinModel, matrix: FeatureMatrix, scratch: Path) -> tuple[int, str]:
         import mlflow

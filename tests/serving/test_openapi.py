@@ -19,7 +19,8 @@ from serving.app import create_app
 from serving.requests import EVENTS, ROWS
 from tests.serving.conftest import World
 
-ROUTES = ["/v1/deals", "/v1/deals/{deal_id}", "/v1/score", "/v1/models", "/healthz", "/readyz", "/metrics"]
+REPORT = "/v1/models/{version}/report"
+ROUTES = ["/v1/deals", "/v1/deals/{deal_id}", "/v1/score", "/v1/models", REPORT, "/healthz", "/readyz", "/metrics"]
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +33,7 @@ def test_every_route_is_documented_with_its_errors_and_examples(document: dict[s
     assert sorted(document["paths"]) == sorted(ROUTES)
     expected = {
         "/v1/deals": {"422"}, "/v1/deals/{deal_id}": {"404", "422"}, "/v1/score": {"413", "415", "422"},
-        "/v1/models": {"503"}, "/healthz": set(), "/readyz": {"503"}, "/metrics": set(),
+        "/v1/models": {"503"}, REPORT: {"404", "422", "503"}, "/healthz": set(), "/readyz": {"503"}, "/metrics": set(),
     }  # fmt: skip
     for path, operations in document["paths"].items():
         for operation in operations.values():

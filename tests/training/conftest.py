@@ -9,7 +9,8 @@ from crm.mapping import load_mapping
 from crm.simulate import SimulatedCrm, simulate, write
 from crm.store import Store
 from crm.tables import CrmData
-from training.recipes import Recipe, recipes
+from training.recipes import STAGE_AGE, Recipe, recipes
+from training.run import Trained, train
 
 
 def quick() -> list[Recipe]:
@@ -38,3 +39,9 @@ def export(simulated: SimulatedCrm, tmp_path_factory: pytest.TempPathFactory) ->
 @pytest.fixture(scope="session")
 def crm(export: Path, tmp_path_factory: pytest.TempPathFactory) -> CrmData:
     return load_export(export, tmp_path_factory.mktemp("store") / "crm.db")
+
+
+@pytest.fixture(scope="session")
+def few_recipes(crm: CrmData) -> Trained:
+    """A run that tries three recipes only."""
+    return train(crm, candidates=[STAGE_AGE, *recipes(500)[1:3]])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 from pathlib import Path
 
@@ -63,6 +64,22 @@ def test_models_promote_and_rollback(line: Path) -> None:
 
 
 @pytest.mark.slow
+def test_report_writes_the_page_of_a_version(line: Path) -> None:
+    done = wonlost(line, "report")
+    assert done.returncode == 0, done.stderr
+    page = line / "reports" / "version-1.html"
+    assert done.stdout.strip() == f"the report of version 1 is in {page}"
+    decision = json.loads(wonlost(line, "models", "--json").stdout)[0]["decision"]
+    assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert html.escape(decision) in page.read_text(encoding="utf-8")
+    assert wonlost(line, "report", "1", "--out", "here.html").returncode == 0
+    assert (line / "here.html").read_bytes() == page.read_bytes()
+    missing = wonlost(line, "report", "7")
+    assert (missing.returncode, missing.stderr.strip()) == (
+        1, "error: there is no version 7 of wonlost-win; see `wonlost models`")  # fmt: skip
+
+
+@pytest.mark.slow
 def test_too_few_deals_end_in_a_refusal_with_exit_code_3(line: Path) -> None:
     done = wonlost(line, "train", "--as-of", "2024-06-03")
     assert done.returncode == 3
@@ -75,6 +92,7 @@ def test_too_few_deals_end_in_a_refusal_with_exit_code_3(line: Path) -> None:
     [
         (("import", "nowhere"), "error: nowhere: there is no such file or folder"),
         (("train",), "holds no opportunities yet: import an export first"),
+        (("report",), "no versions yet"),
         (("score",), "holds no opportunities yet"),
         (("score", "--out", "scores.xlsx"), "write to a .csv or a .parquet file"),
         (("simulate", "--deals", "5", "--out", "x", "--until", "soon"), "--until 'soon' is not a date"),

@@ -1,9 +1,10 @@
-"""Commands about models and the server: models, promote, rollback, serve."""
+"""Commands about models and the server: models, report, promote, rollback, serve."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -37,6 +38,27 @@ def models(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = F
     for version in versions:
         told = f" [{SIMULATED}]" if version.simulated else ""
         out.print(f"version {version.number}{told}: {version.decision}", markup=False)
+
+
+def report(
+    version: Annotated[
+        int | None, typer.Argument(metavar="[VERSION]", help="Number of the version; by default the newest.")
+    ] = None,
+    to: Annotated[str, typer.Option("--out", metavar="FILE", help="Where to; by default under var/.")] = "",
+) -> None:
+    """Write the report of a version's training, one HTML page, to a file."""
+    chosen = settings()
+    registry = registry_of(chosen)
+    if version is None:
+        versions = registry.versions()
+        if not versions:
+            raise UsageError("no versions yet; see `wonlost train`")
+        version = versions[0].number
+    page = registry.report(version)
+    path = Path(to) if to else chosen.var / "reports" / f"version-{version}.html"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(page, encoding="utf-8")
+    out.print(f"the report of version {version} is in {path}", markup=False)
 
 
 def promote(version: Annotated[int, typer.Argument(metavar="VERSION", help="Number of the version.")]) -> None:
@@ -86,5 +108,5 @@ def serve(
 
 def add_to(app: typer.Typer) -> None:
     """Add these commands."""
-    for command in (models, promote, rollback, serve):
+    for command in (models, report, promote, rollback, serve):
         app.command(command.__name__)(command)

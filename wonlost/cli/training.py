@@ -96,6 +96,7 @@ def train(
     for warning in [*trained.warnings, *_simulated(crm)]:
         err.print(f"note: {warning}", markup=False)
     out.print("seconds: " + ", ".join(f"{name} {value:.1f}" for name, value in trained.seconds.items()), markup=False)
+    out.print(f"report: wonlost report {version.number}", markup=False)
     if not trained.decision.promoted:
         out.print(f"refused: {trained.decision.reason}", markup=False)
         raise typer.Exit(REFUSED)
