@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.metadata
 import json
+import re
 import subprocess
 import tempfile
 from dataclasses import asdict
@@ -173,7 +174,7 @@ class Tracker:
             "simulated": data.history.crm.process.simulated, "warnings": "\n".join(trained.warnings),
         })  # fmt: skip
         for name, metrics in trained.report.overall.items():
-            prefix = "" if name == MODEL else f"{name.replace(' ', '_').replace(',', '')}."
+            prefix = "" if name == MODEL else re.sub(r"[^\w-]+", "_", name) + "."  # what MLflow allows in names
             mlflow.log_metrics({
                 f"{prefix}{key}": value for key, value in asdict(metrics).items() if value == value
             })  # fmt: skip
