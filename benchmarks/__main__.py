@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-from benchmarks import large, real, serving, small
+from benchmarks import honesty, large, real, serving, small
 from benchmarks.results import RESULTS, ROOT, DataAbsent, write_section
 
 
@@ -26,6 +26,9 @@ CASES: dict[str, tuple[str, Callable[[], str]]] = {
     "ibm_fifths": ("IBM sample: rolling fifths", real.ibm_fifths),
     "maven_crm": ("Maven: the negative control", real.maven_crm),
     "salvirt_b2b": ("Salvirt: small data, no order", small.salvirt_b2b),
+    "refusals": ("Where there is nothing to learn, or too much", honesty.refusals),
+    "truth": ("Against the simulated truth", honesty.truth),
+    "few_deals": ("Few deals", honesty.few_deals),
     "features": ("Feature matrix against pandas", _features),
     "serving": ("One deal over HTTP", serving.serving),
     "train": ("Training on 100,000 simulated deals", large.train),

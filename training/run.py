@@ -129,7 +129,7 @@ def train(
         end = cut if data.dated else None
         estimator = recipe.joined([search.fit(part, recipe.weighting, every, end) for part in recipe.parts])
     with _Timed(seconds, "uncertainty"):
-        spread = learn_spread(search, recipe, candidates, estimator.features, step)
+        spread = learn_spread(search, served, candidates, estimator.features, step)
     with _Timed(seconds, "usual values"):
         used = {item.name: item for item in data.features}
         described = {name: Described.learn(used[name], data.matrix, data.won) for name in estimator.features}

@@ -76,7 +76,7 @@ class Search:
             weight *= recency(data.order[rows], data.rows.deal[rows], weighting.half_life)
         if weighting.censoring and data.follow_up is not None and end is not None:
             weight *= data.follow_up.weights(data.rows.as_of[rows], data.closed[rows], None, end)
-        return self._evidence(weight, data.rows.deal[rows])
+        return self.evidence(weight, data.rows.deal[rows])
 
     def fit(self, part: Part, weighting: Weighting, rows: IntArray, end: int | None) -> Estimator:
         """A part fitted on rows, given by their places; see `fit_weight`."""
@@ -136,20 +136,20 @@ class Search:
                 origin = self.folds[number].origin
                 rows = self.rows[earlier]
                 weight = np.ones(len(rows)) if origin is None else self._follow_up(rows, origin)
-                form.fit(margin[earlier], self.won[earlier], self._evidence(weight, self.deal[earlier]))
+                form.fit(margin[earlier], self.won[earlier], self.evidence(weight, self.deal[earlier]))
             p[now] = form(margin[now])
         return p
 
     @staticmethod
-    def _evidence(weight: FloatArray, deal: IntArray) -> FloatArray:
-        """Weights, scaled so that rows are together as much evidence as their deals."""
+    def evidence(weight: FloatArray, deal: IntArray) -> FloatArray:
+        """Weights of rows, scaled so that they are together as much evidence as their deals."""
         return np.asarray(weight / weight.mean() * even_weight(deal))
 
     def served(self, recipe: Recipe) -> Served:
         """A recipe as it would serve: with the calibration that suits it."""
         margin = self.margin(recipe)
         last = int(self.fold.max())
-        evidence = self._evidence(self.weight, self.deal)
+        evidence = self.evidence(self.weight, self.deal)
         calibration, tried = choose(margin, self.won, self.deal, self.known_earlier(last), self.fold == last, evidence)
         return Served(recipe, calibration, tried, self.calibrated(margin, calibration.kind))
 

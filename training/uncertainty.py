@@ -1,14 +1,17 @@
-"""How far the log-odds of a deal would move had other deals happened to close, or another good recipe been taken.
+"""How far the log-odds of a deal would move had other deals closed, another recipe been taken, or the market turned.
 
-Two things are added up, in squares:
+Three things are added up, in squares:
 
-- chance: the recipe is fitted again and again on deals drawn anew (a Poisson bootstrap over deals), and the variance of
-  what the fits say is taken over those that did not have the row's own deal (out of bag). Of many deals, each fit sees
-  a part, and the variance is scaled by that part's share: it falls as one over the number of deals.
+- chance: the recipe is fitted again and again on deals drawn anew (a Poisson bootstrap over deals), and the variance
+  of what the fits say is taken over those that did not have the row's own deal (out of bag). Of many deals, each fit
+  sees a part, and the variance is scaled by that part's share: it falls as one over the number of deals. It is counted
+  twice: a model held back so that it predicts best gives up about as much in bias as it leaves in variance, and an
+  interval without the bias holds the truth too seldom (Wahba 1983, Nychka 1988).
 - choice: what other recipes, about as good at past origins, say of the same rows; their variance is what the data leave
   open about the shape of the model, which no bootstrap of one recipe shows.
+- drift: how far the level of all odds was off at past origins, beyond what the few deals behind each would explain.
 
-Neither looks at anything but the company's own closed deals.
+None looks at anything but the company's own closed deals.
 """
 
 from __future__ import annotations
@@ -20,10 +23,11 @@ import numpy as np
 from crm.tables import FloatArray, IntArray
 from features.matrix import FeatureMatrix
 from models.calibration import Plain
+from models.estimator import log_odds, probability
 from models.stage_age import StageAgeTable
 from models.uncertainty import Spread
 from training.recipes import Recipe
-from training.search import Search, Step
+from training.search import Search, Served, Step
 
 FITS = 20
 MOST_DEALS = 4_000
@@ -32,17 +36,19 @@ MOST_ROWS = 20_000
 """Rows at which the spread is measured."""
 GOOD = 0.02
 """Recipes whose log-loss is within this share of the best count as about as good."""
+BIAS = 1.0
+"""Squared bias of a well-held-back model, as a share of its variance."""
 SEED = 0
 
 
 def learn_spread(
-    search: Search, recipe: Recipe, others: Sequence[Recipe], features: Sequence[str], step: Step = lambda _: None
+    search: Search, served: Served, others: Sequence[Recipe], features: Sequence[str], step: Step = lambda _: None
 ) -> Spread:
     """The spread of a recipe's log-odds, as a function of the features.
 
     Args:
         search: Rows, origins, and what recipes said there.
-        recipe: The chosen one.
+        served: The chosen one.
         others: All that were tried; those about as good as the best count.
         features: Names of the features that the model reads.
         step: Called before each fit.
@@ -50,7 +56,8 @@ def learn_spread(
     every = -(-len(search.rows) // MOST_ROWS)
     places: IntArray = np.arange(0, len(search.rows), every, dtype=np.int64)
     rows = search.rows[places]
-    variance = _of_chance(search, recipe, rows, step) + _of_choice(search, others)[places]
+    variance = (1 + BIAS) * _of_chance(search, served.recipe, rows, step) + _of_choice(search, others)[places]
+    variance += of_drift(search, served.p)
     matrix = search.data.matrix.take(rows)
     return Spread.learn(FeatureMatrix({name: matrix.columns[name] for name in features}, matrix.n_rows), variance)
 
@@ -88,6 +95,30 @@ def _of_choice(search: Search, recipes: Sequence[Recipe]) -> FloatArray:
     if len(good) < 2:
         return np.zeros(len(search.rows))
     return np.asarray(np.var([search.margin(item) for item in good], axis=0, ddof=1))
+
+
+def of_drift(search: Search, p: FloatArray) -> float:
+    """Variance of the level of all log-odds from origin to origin, less what chance alone makes of it.
+
+    The level of an origin is the shift c that makes sum of weight x (won - sigma(log-odds + c)) zero.
+
+    Args:
+        search: The rows and origins.
+        p: What would have been said at each origin, shape (n_test,).
+    """
+    shifts, errors = [], []
+    for number in np.unique(search.fold):
+        rows = search.fold == number
+        weight = search.evidence(search.weight[rows], search.deal[rows])
+        z, won, shift, curve = log_odds(p[rows]), search.won[rows], 0.0, 1.0
+        for _ in range(50):
+            q = probability(z + shift)
+            curve = float(weight @ (q * (1 - q)))
+            step = float(weight @ (won - q)) / max(curve, 1e-9)
+            shift += float(np.clip(step, -1.0, 1.0))
+        shifts.append(shift)
+        errors.append(1 / max(curve, 1e-9))
+    return max(float(np.mean(np.square(shifts)) - np.mean(errors)), 0.0)
 
 
 def similar_deals(search: Search) -> FloatArray:

@@ -12,7 +12,7 @@ from training.recipes import BASELINES, STAGE_AGE, Recipe, recipes
 from training.search import Search, choose_recipe
 from training.splits import make_folds
 from training.tuning import best_of, tune
-from training.uncertainty import learn_spread, similar_deals
+from training.uncertainty import learn_spread, of_drift, similar_deals
 from training.weights import Weighting
 
 CUT = micros("2026-04-01")
@@ -133,8 +133,23 @@ def test_the_spread_shrinks_as_deals_grow(data: TrainingData) -> None:
         less = dataclasses.replace(data, rows=rows, matrix=data.matrix.take(part), won=data.won[part])
         search = Search(less, make_folds(less.history, rows, less.matrix, CUT)[-1:])
         recipe = named("logistic, core")
-        learned = learn_spread(search, recipe, [recipe], recipe.parts[0].columns(less.matrix, less.core).columns)
+        read = recipe.parts[0].columns(less.matrix, less.core).columns
+        learned = learn_spread(search, search.served(recipe), [recipe], list(read))
         return float(np.median(learned(data.matrix)))
 
     few, many = spread_of(3), spread_of(1)
     assert 0 < many < few
+
+
+def test_drift_is_what_chance_does_not_explain(search: Search) -> None:
+    base = np.full(len(search.won), 0.3)
+    told = Search(search.data, search.folds)
+    random = np.random.default_rng(4)
+    told.won = (random.random(len(base)) < 0.3).astype(float)
+    told.deal, told.weight = np.arange(len(base)), np.ones(len(base))
+    assert of_drift(told, base) < 0.01
+    level = np.array([0.15, 0.3, 0.5, 0.3])[told.fold % 4]
+    told.won = (random.random(len(base)) < level).astype(float)
+    shifts = np.array([np.log(p / (1 - p)) - np.log(0.3 / 0.7) for p in (0.15, 0.3, 0.5, 0.3)])
+    n = len(np.unique(told.fold))
+    assert of_drift(told, base) == pytest.approx(np.mean(shifts[:n] ** 2), rel=0.3)
