@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.metadata
 import json
+import re
 import subprocess
 import tempfile
 from dataclasses import asdict
@@ -50,6 +51,11 @@ def code_version() -> str:
         return found.stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return importlib.metadata.version("wonlost")
+
+
+def metric_name(name: str) -> str:
+    """A name as MLflow takes it for a metric: words joined by underscores, without signs such as % and '."""
+    return "_".join(re.findall(r"[\w.-]+", name))
 
 
 def headline(trained: Trained) -> dict[str, Any]:
@@ -173,7 +179,7 @@ class Tracker:
             "simulated": data.history.crm.process.simulated, "warnings": "\n".join(trained.warnings),
         })  # fmt: skip
         for name, metrics in trained.report.overall.items():
-            prefix = "" if name == MODEL else f"{name.replace(' ', '_').replace(',', '')}."
+            prefix = "" if name == MODEL else f"{metric_name(name)}."
             mlflow.log_metrics({
                 f"{prefix}{key}": value for key, value in asdict(metrics).items() if value == value
             })  # fmt: skip
