@@ -11,6 +11,7 @@ from training.data import TrainingData, prepare
 from training.recipes import BASELINES, STAGE_AGE, Recipe, recipes
 from training.search import Search, choose_recipe
 from training.splits import make_folds
+from training.tracking import metric_name
 from training.tuning import best_of, tune
 from training.uncertainty import learn_spread, of_drift, similar_deals
 from training.weights import Weighting
@@ -37,6 +38,12 @@ def test_recipes_survive_json() -> None:
         weighed = dataclasses.replace(item, weighting=Weighting(0.5, True))
         assert Recipe.from_json(weighed.to_json()) == weighed
         assert weighed.name == f"{item.label}, half-life 50% of closings, censoring weights"
+
+
+def test_recipes_have_metrics_of_their_own_in_mlflow() -> None:
+    names = {dataclasses.replace(item, weighting=Weighting(0.5, True)).name for item in recipes(5_000, tuple("abcd"))}
+    assert len({metric_name(name) for name in names}) == len(names)
+    assert not any(set(metric_name(name)) & set(" ,%'") for name in names)
 
 
 def test_few_deals_get_the_core_and_small_trees_and_many_do_not() -> None:
