@@ -50,11 +50,6 @@ class Moments:
         """Days since the deal was entered."""
         return (self.as_of - self._history.created[self._deal]) / DAY
 
-    @cached_property
-    def created(self) -> IntArray:
-        """Entry time in microseconds."""
-        return self._history.created[self._deal]
-
     def number(self, source: str) -> FloatArray:
         """A number column as it stood, such as `opportunities.amount` (hundredths); NaN where missing."""
         if source not in self._numbers:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from crm.tables import DAY, Coded, FloatArray
 from features.moments import Moments
 from features.registry import feature
@@ -25,18 +23,6 @@ def age_days(at: Moments) -> FloatArray:
 def days_to_quarter_end(at: Moments) -> FloatArray:
     """Days from as_of to the end of its calendar quarter. Always known."""
     return at.days_to_quarter_end
-
-
-@feature(unit="number", label="hour of the day at which the deal was entered", needs=["dates"])
-def entry_hour(at: Moments) -> FloatArray:
-    """Hour of entry in UTC, with its fraction; always 0 where the export has dates without times. Known at entry."""
-    return (at.created % DAY) / (DAY / 24)
-
-
-@feature(unit="number", label="weekday on which the deal was entered", needs=["dates"])
-def entry_weekday(at: Moments) -> FloatArray:
-    """Weekday of entry, Monday 1 to Sunday 7. Known at entry."""
-    return ((at.created // DAY + 3) % 7 + 1).astype(np.float64)
 
 
 @feature(unit="days", label="time to the expected close", needs=["opportunities.expected_close_at", "dates"], core=True)

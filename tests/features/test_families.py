@@ -176,8 +176,6 @@ CASES: dict[str, tuple[CrmData, str, Expected]] = {
         "amount": {"D1": 250.5, "D2": None},
         "age_days": {"D1": 9.75, "D2": 7.0},
         "days_to_quarter_end": {"D1": 51.0, "D2": 51.0},
-        "entry_hour": {"D1": 6.0, "D2": 0.0},
-        "entry_weekday": {"D1": 3.0, "D2": 6.0},
         "days_to_expected_close": {"D1": 51.5, "D2": None},
         "lead_source": {"D1": "web", "D2": None},
         "deal_type": {"D1": "new", "D2": None},
