@@ -47,7 +47,7 @@ def serving() -> str:
         with Store.open(f"sqlite:///{folder}/wonlost.db") as store:
             crm = store.load()
         registry = Registry(f"sqlite:///{folder}/mlflow.db", Path(folder) / "models")
-        trees = [item for item in recipes(2, 3000) if item.name in ("stage x age", "trees, middle")]
+        trees = [item for item in recipes(3000) if item.name in ("stage x age", "trees, middle")]
         version = Tracker(registry, Path(folder) / "mlartifacts").record(train(crm, threads=2, candidates=trees))
         model = registry.load(version)
         bodies, row = _bodies(crm, model)

@@ -58,7 +58,7 @@ class Logistic(Estimator):
         )
         self.fill = np.array([np.median(column[~np.isnan(column)]) for column in numbers.T])
         self.mean, self.scale = np.zeros(0), np.ones(0)
-        design = self._design(matrix)
+        design = self._design(matrix, numbers)
         self.mean = design.mean(0)
         spread = design.std(0)
         # only numbers: scaled up, a rare level would be held back less than a common one
@@ -83,9 +83,14 @@ class Logistic(Estimator):
         values = np.stack([self.encoding.number(matrix, name) for name in self.encoding.numbers], axis=1)
         return np.sign(values) * np.log1p(np.abs(values))
 
-    def _design(self, matrix: FeatureMatrix) -> FloatArray:
-        """Numbers, then flags of missing numbers, then one column per level; not yet standardised."""
-        numbers = self._raw_numbers(matrix)
+    def _design(self, matrix: FeatureMatrix, numbers: FloatArray | None = None) -> FloatArray:
+        """Numbers, then flags of missing numbers, then one column per level; not yet standardised.
+
+        Args:
+            matrix: The rows.
+            numbers: What `_raw_numbers` gives, where it is at hand.
+        """
+        numbers = self._raw_numbers(matrix) if numbers is None else numbers
         missing = np.isnan(numbers)
         numbers = np.where(missing, self.fill, numbers)
         gap_at = [self.encoding.numbers.index(name) for name in self.gaps]

@@ -291,7 +291,8 @@ def make_sqlite_folder(tracking_uri: str) -> None:
 
 @contextlib.contextmanager
 def quiet_mlflow() -> Iterator[None]:
-    """Keep MLflow's and Alembic's notices off the terminal of people who did not ask for them."""
+    """Keep MLflow's and Alembic's notices and bars off the terminal of people who did not ask for them."""
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # MLflow asks nothing but the environment
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
     with warnings.catch_warnings():

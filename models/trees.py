@@ -15,6 +15,9 @@ from features.matrix import FeatureMatrix
 from models.encoding import Encoding
 from models.estimator import Estimator
 
+MANY_ROWS = 50_000
+"""Rows from which a fit gains by more than one thread: on fewer, threads wait for each other more than they work."""
+
 
 @dataclass(frozen=True)
 class TreeSize:
@@ -82,7 +85,10 @@ class Trees(Estimator):
             self.encoding.encode(matrix), won, weight=weight, feature_name=names, categorical_feature=categorical,
             params={"verbosity": -1, "max_bin": 255}, free_raw_data=True,
         )  # fmt: skip
-        fitted = lgb.train(self._parameters(), data, num_boost_round=self.size.trees)
+        parameters = self._parameters()
+        if matrix.n_rows < MANY_ROWS:
+            parameters["num_threads"] = 1
+        fitted = lgb.train(parameters, data, num_boost_round=self.size.trees)
         # by way of its text, so that a model just fitted and the same model loaded give the same bits
         self._take(lgb.Booster(model_str=fitted.model_to_string()))
 

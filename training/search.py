@@ -78,11 +78,22 @@ class Search:
             weight *= data.follow_up.weights(data.rows.as_of[rows], data.closed[rows], None, end)
         return self.evidence(weight, data.rows.deal[rows])
 
-    def fit(self, part: Part, weighting: Weighting, rows: IntArray, end: int | None) -> Estimator:
-        """A part fitted on rows, given by their places; see `fit_weight`."""
+    def fit(
+        self, part: Part, weighting: Weighting, rows: IntArray, end: int | None, times: FloatArray | None = None
+    ) -> Estimator:
+        """A part fitted on rows.
+
+        Args:
+            part: What to fit.
+            weighting: See `fit_weight`, like the rest.
+            rows: Places of the rows.
+            end: The origin.
+            times: How often each row counts, shape (n_rows,); once by default.
+        """
         data, deal = self.data, self.data.rows.deal[rows]
         # Odoo counts a deal once, as it stood last
         weight = last_rows(deal) if part.kind == "odoo" else self.fit_weight(rows, weighting, end)
+        weight = weight if times is None else weight * times
         estimator = part.build(self.threads, data.history.crm.process.stages)
         estimator.fit(part.columns(data.matrix.take(rows), data.core), data.won[rows], weight)
         return estimator

@@ -29,10 +29,10 @@ from models.uncertainty import Spread
 from training.recipes import Recipe
 from training.search import Search, Served, Step
 
-FITS = 20
-MOST_DEALS = 4_000
+FITS = 12
+MOST_DEALS = 3_000
 """Deals that each bootstrap fit draws from."""
-MOST_ROWS = 20_000
+MOST_ROWS = 10_000
 """Rows at which the spread is measured."""
 GOOD = 0.02
 """Recipes whose log-loss is within this share of the best count as about as good."""
@@ -76,9 +76,10 @@ def _of_chance(search: Search, recipe: Recipe, rows: IntArray, step: Step) -> Fl
     end = data.cut if data.dated else None
     for number in range(FITS):
         step(f"uncertainty, fit {number + 1} of {FITS}")
-        times = random.poisson(1.0, len(part))
-        drawn = learn[np.repeat(np.arange(len(learn)), times[place])]
-        fitted = recipe.joined([search.fit(item, recipe.weighting, drawn, end) for item in recipe.parts])
+        times = random.poisson(1.0, len(part)).astype(np.float64)
+        drawn = times[place] > 0
+        often = times[place][drawn]
+        fitted = recipe.joined([search.fit(item, recipe.weighting, learn[drawn], end, often) for item in recipe.parts])
         said[number], counts[number] = fitted.margin(asked), ~inside | (times[mine] == 0)
     n = counts.sum(axis=0)
     mean = (said * counts).sum(axis=0) / np.maximum(n, 1)

@@ -1,32 +1,51 @@
+"""What MLflow keeps of a run: decisions, forced ones too, trials, the recipe to fit again."""
+
 from __future__ import annotations
 
-from dataclasses import replace
+import dataclasses
+from pathlib import Path
 
 import pytest
 
-from training.evaluation import CHAMPION
-from training.recipes import BASELINES, STAGE_AGE, Recipe, recipes
-from training.search import HALF_LIVES
-from training.tracking import metric_name
-from training.weights import Weighting
+from crm.tables import CrmData, micros
+from models.registry import Registry, quiet_mlflow
+from tests.training.conftest import quick
+from tests.training.test_run import shuffled_outcomes
+from training.run import train
+from training.tracking import Tracker
 
-EVERY = [*BASELINES, STAGE_AGE, *recipes(5_000, core=("a", "b", "c", "d"))]
-WEIGHED = [replace(item, weighting=Weighting(share, True)) for item in EVERY for share in HALF_LIVES]
-
-
-@pytest.mark.parametrize("recipe", [*EVERY, *WEIGHED], ids=lambda recipe: recipe.name)
-def test_mlflow_takes_the_name_of_every_recipe(recipe: Recipe) -> None:
-    from mlflow.utils.validation import _validate_metric_name
-
-    _validate_metric_name(f"{metric_name(recipe.name)}.log_loss")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # MLflow's own
+CUT = micros("2026-04-01")
 
 
-def test_mlflow_takes_the_name_of_the_champions_figures() -> None:
-    from mlflow.utils.validation import _validate_metric_name
+def test_a_refused_run_serves_only_by_force_and_the_reason_is_kept(crm: CrmData, tmp_path: Path) -> None:
+    tracker = Tracker(Registry(f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path / "models"), tmp_path / "artifacts")
+    assert tracker.champion_recipe() is None
+    refused = train(shuffled_outcomes(crm), cut=CUT, candidates=quick()[:3])
+    assert tracker.record(refused).aliases == ("challenger",)
+    assert tracker.champion_recipe() is None
+    forced = dataclasses.replace(refused, decision=refused.decision.overruled("to show the board"))
+    version = tracker.record(forced)
+    assert version.aliases == ("champion",)
+    assert version.metrics["forced"] == "to show the board"
+    assert version.decision.startswith("forced: to show the board; the gate said: no signal")
+    assert tracker.champion_recipe() == refused.choice.served.recipe
 
-    _validate_metric_name(f"{metric_name(CHAMPION)}.log_loss")
 
-
-def test_different_recipes_have_different_metrics() -> None:
-    names = {recipe.name for recipe in (*EVERY, *WEIGHED)}
-    assert len({metric_name(name) for name in names}) == len(names)
+def test_a_better_run_is_promoted_over_the_champion_with_its_trials_kept(crm: CrmData, tmp_path: Path) -> None:
+    tracker = Tracker(Registry(f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path / "models"), tmp_path / "artifacts")
+    first = train(crm, cut=CUT, candidates=quick()[:1])
+    tracker.record(first)
+    second = train(crm, cut=CUT, candidates=quick()[:4], champion=tracker.champion_recipe(), trials=2)
+    assert second.decision.on_champion is not None
+    assert second.decision.on_champion.mean > 0
+    assert "champion's recipe" in second.decision.reason
+    version = tracker.record(second)
+    assert version.aliases == ("champion",)
+    client = tracker.registry.client
+    with quiet_mlflow():
+        experiment = client.get_run(version.run_id).info.experiment_id
+        trials = client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{version.run_id}'")
+    assert len(trials) == len(second.trials) == 2
+    losses = {run.data.metrics["log_loss_of_earlier_origins"] for run in trials}
+    assert losses == {trial.loss for trial in second.trials}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -105,3 +106,20 @@ def test_errors_are_one_line_and_exit_code_1(tmp_path: Path, arguments: tuple[st
     assert done.returncode == 1
     assert message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_force_needs_a_reason(tmp_path: Path) -> None:
+    done = wonlost(tmp_path, "train", "--force", " ")
+    assert (done.returncode, done.stderr.strip()) == (
+        1, "error: --force needs a reason, which is kept with the version")  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_second_run_is_held_against_the_champion(line: Path, tmp_path: Path) -> None:
+    shutil.copytree(line, tmp_path / "copy")
+    done = wonlost(tmp_path / "copy", "train", "--tune", "1")
+    assert done.returncode in (0, 3), done.stderr
+    assert "champion's recipe" in done.stdout.splitlines()[-1]
+    listed = json.loads(wonlost(tmp_path / "copy", "models", "--json").stdout)
+    assert [version["number"] for version in listed] == [2, 1]
+    assert listed[0]["decision"] in done.stdout
