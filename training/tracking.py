@@ -53,6 +53,11 @@ def code_version() -> str:
         return importlib.metadata.version("wonlost")
 
 
+def metric_name(name: str) -> str:
+    """A name as MLflow takes it for a metric: words joined by underscores, without signs such as % and '."""
+    return "_".join(re.findall(r"[\w.-]+", name))
+
+
 def headline(trained: Trained) -> dict[str, Any]:
     """The figures that are kept with a version and shown by `wonlost models`."""
     model, base = trained.report.overall[MODEL], trained.report.overall["base rate"]
@@ -174,7 +179,7 @@ class Tracker:
             "simulated": data.history.crm.process.simulated, "warnings": "\n".join(trained.warnings),
         })  # fmt: skip
         for name, metrics in trained.report.overall.items():
-            prefix = "" if name == MODEL else re.sub(r"[^\w-]+", "_", name) + "."  # what MLflow allows in names
+            prefix = "" if name == MODEL else f"{metric_name(name)}."
             mlflow.log_metrics({
                 f"{prefix}{key}": value for key, value in asdict(metrics).items() if value == value
             })  # fmt: skip
