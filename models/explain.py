@@ -83,16 +83,21 @@ class Described:
 
     def say(self, value: float | str | None, stage: str) -> tuple[float | str | None, str]:
         """The usual value for a deal in a stage, and the sentence."""
-        usual, ending = self._endings.get(stage) or self._endings[""]
-        return usual, f"{self.label}: {show(self.unit, value)}{ending}"
+        usual, place, told = self._usual_told.get(stage) or self._usual_told[""]
+        mine = show(self.unit, value)
+        if not told:
+            return usual, f"{self.label}: {mine}"
+        if mine == told:
+            return usual, f"{self.label}: {mine}, as usual among won deals{place}"
+        return usual, f"{self.label}: {mine}; won deals{place} usually {told}"
 
     @cached_property
-    def _endings(self) -> dict[str, tuple[float | str | None, str]]:
-        """The usual value by stage and how it is told, "" for a stage that it is not known of."""
-        told: dict[str, tuple[float | str | None, str]] = {"": (None, "")}
+    def _usual_told(self) -> dict[str, tuple[float | str | None, str, str]]:
+        """The usual value by stage, where that is, and the value in words; "" for a stage that it is not known of."""
+        told: dict[str, tuple[float | str | None, str, str]] = {"": (None, "", "")}
         for stage, usual in self.usual.items():
             place = f" in {stage}" if stage and self.name != "stage" else ""
-            told[stage] = usual, f"; won deals{place} usually {show(self.unit, usual)}"
+            told[stage] = usual, place, show(self.unit, usual)
         return told
 
 

@@ -112,7 +112,11 @@ LEAST_CORE = 4
 BASE_RATE = Recipe("base rate", (Part("base rate"),), 0)
 STAGE_RATE = Recipe("stage rate", (Part("stage rate"),), 0)
 STAGE_AGE = Recipe("stage x age", (Part("stage x age"),), 0)
-LINE = Part("logistic")
+LINES = {
+    "logistic, strong penalty": Part("logistic", c=0.01),
+    "logistic, middle penalty": Part("logistic", c=0.03),
+    "logistic": Part("logistic", c=0.1),
+}
 ODOO = Recipe("Odoo", (Part("odoo"),), 1)
 BASELINES = (BASE_RATE, STAGE_RATE, ODOO)
 
@@ -124,19 +128,23 @@ def recipes(n_deals: int, core: Sequence[str] = ()) -> list[Recipe]:
         n_deals: Closed deals at hand.
         core: Names of the core features at hand.
     """
-    found = [
-        STAGE_AGE,
-        Recipe("logistic, strong penalty", (Part("logistic", c=0.01),), 1),
-        Recipe("logistic", (LINE,), 1),
-    ]
+    found = [STAGE_AGE, *(Recipe(line, (part,), 1) for line, part in LINES.items())]
     with_core = len(core) >= LEAST_CORE and n_deals <= CORE_DEALS
     if with_core:
         found.append(Recipe("logistic, core", (Part("logistic", core=True),), 1))
-    sizes = [(label, size) for label, size, least, most in TREES if least <= n_deals <= most]
-    found += [Recipe(f"trees, {label}", (Part("trees", size=size),), 2) for label, size in sizes]
-    found += [Recipe(f"average, {label}", (LINE, Part("trees", size=size)), 3) for label, size in sizes]
+    sizes = [(label, Part("trees", size=size)) for label, size, least, most in TREES if least <= n_deals <= most]
+    found += [Recipe(f"trees, {label}", (trees,), 2) for label, trees in sizes]
+    # averages cost nothing: their parts are fitted anyway
+    found += [
+        Recipe(f"average of {line} and trees, {label}", (part, trees), 3)
+        for label, trees in sizes
+        for line, part in LINES.items()
+    ]
     if with_core:
         few = (Part("logistic", core=True), Part("trees", size=SMALL, core=True))
         found.append(Recipe("average, core", few, 3))
-        found.append(Recipe("average, small and core", (LINE, Part("trees", size=SMALL), *few), 4))
+        found += [
+            Recipe(f"average of {line} and trees, small, with core", (part, Part("trees", size=SMALL), *few), 4)
+            for line, part in LINES.items()
+        ]
     return found

@@ -129,3 +129,6 @@ def test_a_sentence_names_the_deals_value_and_the_usual_one() -> None:
     assert usual == 12.0
     assert text == "time in the present stage: 41 days; won deals in Proposal usually 12 days"
     assert described.say(None, "Demo")[1] == "time in the present stage: none; won deals usually 20 days"
+    same = described.say(12.2, "Proposal")[1]
+    assert same == "time in the present stage: 12 days, as usual among won deals in Proposal"
+    assert Described("x", "count", "x", {}).say(3.0, "Demo") == (None, "x: 3")
