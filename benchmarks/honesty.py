@@ -18,13 +18,14 @@ from crm.mapping import load_mapping, parse_mapping
 from crm.schema import Known
 from crm.simulate import simulate, write
 from crm.store import Store
-from crm.tables import DAY, Coded, CrmData, FloatArray, IntArray, micros
+from crm.tables import DAY, CrmData, FloatArray, IntArray, micros
 from features.history import History
 from features.matrix import Snapshots, build_matrix, mondays, open_at
 from features.registry import features_of
 from models.metrics import auc, calibration_line
 from models.uncertainty import LEVEL
 from models.win import WinModel
+from tests.training.outcomes import shuffled_outcomes
 from training.gate import Refused
 from training.run import Trained, train
 from training.search import Search
@@ -225,8 +226,8 @@ def refusals() -> str:
     )
     cases = {
         "Maven, entry time": crm,
-        "Maven, outcomes shuffled": _shuffled(crm),
-        "simulated CRM of 4,000 deals, outcomes shuffled": _shuffled(simulated),
+        "Maven, outcomes shuffled": shuffled_outcomes(crm),
+        "simulated CRM of 4,000 deals, outcomes shuffled": shuffled_outcomes(simulated),
         "Maven, `close_value` mapped as known at entry": _maven(leaking),
         "simulated CRM, planted leak mapped as known at entry": dataclasses.replace(simulated, attributes=planted),
     }
@@ -241,17 +242,6 @@ def _maven(text: str) -> CrmData:
     with Store.open("sqlite://") as store:
         import_export([shared("data/maven_crm")], parse_mapping(text, "maven_crm.toml"), store)
         return store.load()
-
-
-def _shuffled(crm: CrmData) -> CrmData:
-    deals = dict(crm.tables["opportunities"])
-    outcome = deals["outcome"]
-    assert isinstance(outcome, Coded)
-    codes = outcome.codes.copy()
-    decided = np.flatnonzero(codes >= 0)
-    codes[decided] = np.random.default_rng(5).permutation(codes[decided])
-    deals["outcome"] = Coded(codes, outcome.levels)
-    return dataclasses.replace(crm, tables={**crm.tables, "opportunities": deals})
 
 
 def _verdict(crm: CrmData) -> str:

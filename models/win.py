@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -67,7 +67,6 @@ class WinModel:
         trained_before: The training cut in microseconds: only what was known before it was used.
         recipe: Name of the recipe that was chosen.
         dated: Whether it was trained on an export with dates.
-        made_of: The recipe as data (`training.recipes.Recipe`), so that it can be fitted again.
     """
 
     estimator: Estimator
@@ -78,7 +77,6 @@ class WinModel:
     trained_before: int
     recipe: str
     dated: bool = True
-    made_of: dict[str, Any] = field(default_factory=dict)
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -155,7 +153,6 @@ class WinModel:
             "trained_before": self.trained_before,
             "recipe": self.recipe,
             "dated": self.dated,
-            "made_of": self.made_of,
             "features": [self.described[name].to_json() for name in self.features],
         }
         (folder / "win.json").write_text(json.dumps(data, indent=1))
@@ -175,5 +172,4 @@ class WinModel:
             trained_before=data["trained_before"],
             recipe=data["recipe"],
             dated=data["dated"],
-            made_of=data["made_of"],
         )

@@ -50,8 +50,10 @@ class Part:
         return StageAgeTable(use_age=self.kind == "stage x age", use_stage=self.kind != "base rate")
 
     def columns(self, matrix: FeatureMatrix, core: Sequence[str]) -> FeatureMatrix:
-        """The features that it reads."""
-        return FeatureMatrix({name: matrix.columns[name] for name in core}, matrix.n_rows) if self.core else matrix
+        """The features that it may read: all of them where the data have no core."""
+        if not (self.core and core):
+            return matrix
+        return FeatureMatrix({name: matrix.columns[name] for name in core}, matrix.n_rows)
 
 
 @dataclass(frozen=True)

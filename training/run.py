@@ -134,7 +134,7 @@ def train(
         used = {item.name: item for item in data.features}
         described = {name: Described.learn(used[name], data.matrix, data.won) for name in estimator.features}
     model = WinModel(estimator, served.calibration, described, spread, float(data.won.mean()), cut, recipe.name,
-                     data.dated, recipe.to_json())  # fmt: skip
+                     data.dated)  # fmt: skip
     with _Timed(seconds, "evaluation"):
         tested = _tested(search, p | {MODEL: served.p}, recipe, model)
         report = evaluate(tested)

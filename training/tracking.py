@@ -39,6 +39,8 @@ from training.run import Trained
 from training.splits import split_kind
 
 OUT_OF_SAMPLE = "out_of_sample.parquet"
+RECIPE = "made_of"
+"""Figure of a version that holds its recipe as data, to be fitted again."""
 
 
 def code_version() -> str:
@@ -63,8 +65,9 @@ def headline(trained: Trained) -> dict[str, Any]:
     model, base = trained.report.overall[MODEL], trained.report.overall["base rate"]
     table = trained.report.overall["stage x age"]
     won, lost = trained.data.n_deals
-    return {
-        "recipe": trained.choice.served.recipe.name, "calibration": trained.choice.served.calibration.kind,
+    served = trained.choice.served
+    figures = {
+        "recipe": served.recipe.name, "calibration": served.calibration.kind, RECIPE: served.recipe.to_json(),
         "log_loss": model.log_loss, "brier": model.brier, "auc": model.auc, "ece": model.ece,
         "base_rate_log_loss": base.log_loss, "stage_age_log_loss": table.log_loss,
         "weighted_log_loss": trained.report.weighted[MODEL].log_loss, "slope": model.slope,
@@ -73,6 +76,7 @@ def headline(trained: Trained) -> dict[str, Any]:
         "gain_upper": trained.decision.gain.upper, "won_deals": won, "lost_deals": lost,
         "trained_before": f"{moment(trained.data.cut):%Y-%m-%d}", "tested_rows": model.n,
     }  # fmt: skip
+    return {name: None if value != value else value for name, value in figures.items()}  # JSON has no NaN
 
 
 class Tracker:
@@ -104,7 +108,7 @@ class Tracker:
             version = self.registry.champion()
         except NoChampionError:
             return None
-        return Recipe.from_json(self.registry.load(version).made_of)
+        return Recipe.from_json(version.metrics[RECIPE])
 
     def record(self, trained: Trained, *, promote: bool = True) -> Version:
         """Log a run, register its model, and promote it if the gate lets it through.

@@ -24,7 +24,7 @@ def model(rows: Rows) -> WinModel:
     estimator.fit(*rows)
     described = {name: Described(name, "number", LABELS[name], {"": 1.0}) for name in estimator.features}
     spread = Spread.learn(rows[0], np.linspace(0.01, 0.2, rows[0].n_rows))
-    return WinModel(estimator, Platt(0.9, 0.9, 0.1), described, spread, 0.3, 0, "trees, small", made_of={"rank": 2})
+    return WinModel(estimator, Platt(0.9, 0.9, 0.1), described, spread, 0.3, 0, "trees, small")
 
 
 def test_a_bundle_comes_back_as_it_was(model: WinModel, rows: Rows, tmp_path: Path) -> None:
@@ -32,7 +32,6 @@ def test_a_bundle_comes_back_as_it_was(model: WinModel, rows: Rows, tmp_path: Pa
     again = load_bundle(tmp_path / "b", digest)
     assert np.array_equal(again.predict(rows[0]), model.predict(rows[0]))
     assert again.described == model.described
-    assert again.made_of == {"rank": 2}
     for mine, theirs in zip(again.interval(np.zeros(rows[0].n_rows), rows[0]),
                             model.interval(np.zeros(rows[0].n_rows), rows[0]), strict=True):  # fmt: skip
         assert np.array_equal(mine, theirs)

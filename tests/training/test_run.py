@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from crm.schema import Known
-from crm.tables import Coded, CrmData, micros, moment
+from crm.tables import CrmData, micros, moment
 from features.matrix import default_as_of, open_at
 from models.bundle import save_bundle
 from models.scoring import score_open
 from tests.training.conftest import quick
+from tests.training.outcomes import shuffled_outcomes
 from training.data import prepare
 from training.evaluation import compare
 from training.gate import Refused, check_enough
@@ -80,18 +81,6 @@ def test_scores_are_of_deals_open_then_and_add_up(trained: Trained, crm: CrmData
     told = scores.reasons(0)
     assert sum(reason.points for reason in told) == pytest.approx(scores.p[0] - scores.base_rate - scores.step)
     assert all(": " in reason.sentence for reason in told)
-
-
-def shuffled_outcomes(crm: CrmData) -> CrmData:
-    """The same deals with outcomes drawn anew: whatever is found in them is luck."""
-    deals = dict(crm.tables["opportunities"])
-    outcome = deals["outcome"]
-    assert isinstance(outcome, Coded)
-    codes = outcome.codes.copy()
-    decided = np.flatnonzero(codes >= 0)
-    codes[decided] = np.random.default_rng(5).permutation(codes[decided])
-    deals["outcome"] = Coded(codes, outcome.levels)
-    return dataclasses.replace(crm, tables={**crm.tables, "opportunities": deals})
 
 
 def test_outcomes_without_signal_are_refused(crm: CrmData) -> None:
