@@ -211,12 +211,12 @@ def test_a_refusal_and_a_forced_promotion_are_told_first(few_recipes: Trained) -
 
 def test_the_champion_is_compared_with_where_there_is_one(few_recipes: Trained) -> None:
     weighted = few_recipes.report.weighted
-    loss = weighted["logistic"].log_loss
+    loss = weighted["stage x age"].log_loss
     for upper_harm, met in ((0.004, True), (0.006, False)):
         against = Interval(0.001 * loss, -upper_harm * loss, 0.01 * loss)
         run = dataclasses.replace(
             few_recipes, decision=dataclasses.replace(few_recipes.decision, on_champion=against),
-            report=dataclasses.replace(few_recipes.report, weighted=weighted | {CHAMPION: weighted["logistic"]}),
+            report=dataclasses.replace(few_recipes.report, weighted=weighted | {CHAMPION: weighted["stage x age"]}),
         )  # fmt: skip
         table = next(part for part in verdict(run).parts if isinstance(part, Table))
         assert table.rows[2][:2] == [CHAMPION, f"+0.1 % ({-100 * upper_harm:+.1f} to +1.0)"]
