@@ -27,7 +27,7 @@ class Scores:
         deal_ids: Ids, shape (n_deals,).
         as_of: The moment in microseconds; None for an export without dates.
         p: Win probability.
-        lower: Lower end of the interval that holds the true probability about 90 % of the time.
+        lower: Lower end of the interval that is meant to hold the true probability (`models.uncertainty`).
         upper: Its upper end.
         band: high, medium or low, against the base rate.
         in_sample: Whether the moment lies before the model's training cut, so that the model may have seen the outcome.

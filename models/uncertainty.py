@@ -5,8 +5,8 @@ log-odds, learnt as a function of the features (`training.uncertainty` says from
 
     calibration(log-odds - z x spread) .. calibration(log-odds + z x spread)
 
-holds the true probability about `LEVEL` of the time if the models err independently. It says nothing of a market that
-changes, nor of what no feature tells.
+is meant to hold the true probability `LEVEL` of the time. It says nothing of what no feature tells, and where a market
+turned after the cut it holds less: measured in `benchmarks/RESULTS.md`, section `truth`.
 """
 
 from __future__ import annotations
