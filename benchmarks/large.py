@@ -36,14 +36,14 @@ def train() -> str:
         _simulated(place, DEALS)
         done = place.run("train")
     parts = {
-        name: float(value) for name, value in re.findall(r"([a-z ]+) ([\d.]+)(?:,|$)", _line(done.text, "seconds:"))
+        name: float(value) for name, value in re.findall(r" ([a-z ]+) ([\d.]+)(?:,|$)", _line(done.text, "seconds:"))
     }
-    fits = parts["fits at origins"] + parts["refit"]
+    fits = parts["fits at origins"] + parts["refit"] + parts["uncertainty"]
     rows: list[list[object]] = [[name, f"{value:.1f}", f"{value / done.seconds:.0%}"] for name, value in parts.items()]
     rest = done.seconds - fits
     rows += [["start of the process and all else", f"{done.seconds - sum(parts.values()):.1f}", ""],
              ["**whole command**", f"{done.seconds:.1f}", ""]]  # fmt: skip
-    told = f"Fits {fits:.0f} s, everything else {rest:.0f} s: {rest / fits:.2f} of the fits."
+    told = f"Fits (at origins, refit, of resamples) {fits:.0f} s, everything else {rest:.0f} s: {rest / fits:.2f} of the fits."
     return f"{_line(done.text, 'promoted:')}\n\n{told}\n\n{markdown(['part', 'seconds', 'share'], rows)}"
 
 
