@@ -43,7 +43,7 @@ def train() -> str:
     rest = done.seconds - fits
     rows += [["start of the process and all else", f"{done.seconds - sum(parts.values()):.1f}", ""],
              ["**whole command**", f"{done.seconds:.1f}", ""]]  # fmt: skip
-    told = f"Fits (origins, refit, resamples) {fits:.0f} s, everything else {rest:.0f} s: {rest / fits:.2f} of the fits."
+    told = f"Fits (origins, refit, resamples) {fits:.0f} s, all else {rest:.0f} s: {rest / fits:.2f} of the fits."
     return f"{_line(done.text, 'promoted:')}\n\n{told}\n\n{markdown(['part', 'seconds', 'share'], rows)}"
 
 

@@ -92,7 +92,7 @@ def test_a_changed_byte_is_refused_and_the_old_model_goes_on(world: World, tmp_p
         assert "wonlost_refresh_failures 0.0" not in client.get("/metrics").text
         registry.promote(2)
         wait_for(lambda: _ready(client)["model_version"] == 2)
-        assert _ready(client)["problems"] == []
+        wait_for(lambda: _ready(client)["problems"] == [])  # told once all of the refresh is done
 
 
 def test_a_changed_byte_with_nothing_before_it_is_no_model_and_not_ready(world: World, tmp_path: Path) -> None:
