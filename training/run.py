@@ -138,7 +138,7 @@ def train(
         tested = _tested(search, p | {MODEL: served.p}, recipe, model)
         report = evaluate(tested)
         decision = judge(served.p, p[BASE_RATE.name], p[STAGE_AGE.name], tested.won, tested.deal, tested.weight,
-                         p.get(CHAMPION))  # fmt: skip
+                         p.get(CHAMPION), len(choice.losses))  # fmt: skip
     with _Timed(seconds, "drift"):
         drift = drift_of(data, folds, threads)
     warnings += _notices(data) + leaks.warnings + drift.warnings

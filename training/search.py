@@ -15,7 +15,7 @@ from models.estimator import Estimator, probability
 from models.metrics import row_log_loss
 from models.odoo import last_rows
 from training.data import TrainingData
-from training.recipes import Part, Recipe
+from training.recipes import FEW_DEALS, Part, Recipe
 from training.splits import Fold
 from training.weights import Weighting, even_weight, recency
 
@@ -218,7 +218,7 @@ def choose_recipe(search: Search, candidates: Sequence[Recipe]) -> Choice:
         return min(good, key=lambda item: (item.complexity, losses[item.name]))
 
     chosen = best_of(candidates)
-    if chosen.complexity > 0:
+    if chosen.complexity > 0 and sum(search.data.n_deals) >= FEW_DEALS:
         for weightings in _weightings(search.data):
             chosen = best_of([chosen, *(replace(chosen, weighting=way(chosen.weighting)) for way in weightings)])
     served, simplest = search.served(chosen), search.served(candidates[0])
