@@ -6,7 +6,9 @@ ModelError
 ├── NoChampionError    no version has been promoted yet
 ├── UnknownVersionError
 ├── NoReportError      a version was registered without a report, or it is gone
-└── RegistryUnavailableError  the MLflow registry cannot be reached
+├── RegistryUnavailableError  the MLflow registry cannot be reached
+├── TaxonomyError      a file of reasons is wrong: names file and line
+└── LabelsError        a file of labels is wrong: names file, row, column and value
 """
 
 from __future__ import annotations
@@ -38,3 +40,11 @@ class NoReportError(ModelError):
 
 class RegistryUnavailableError(ModelError):
     """The MLflow registry cannot be reached."""
+
+
+class TaxonomyError(ModelError):
+    """A file of reasons cannot be used; the text names file and line of every fault."""
+
+
+class LabelsError(ModelError):
+    """A file of labels cannot be used; the text names file, row, column and value."""
