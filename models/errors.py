@@ -7,8 +7,7 @@ ModelError
 ├── UnknownVersionError
 ├── NoReportError      a version was registered without a report, or it is gone
 ├── RegistryUnavailableError  the MLflow registry cannot be reached
-├── TaxonomyError      a file of reasons is wrong: names file and line
-└── LabelsError        a file of labels is wrong: names file, row, column and value
+└── TaxonomyError      a file of reasons is wrong: names file and line
 """
 
 from __future__ import annotations
@@ -44,7 +43,3 @@ class RegistryUnavailableError(ModelError):
 
 class TaxonomyError(ModelError):
     """A file of reasons cannot be used; the text names file and line of every fault."""
-
-
-class LabelsError(ModelError):
-    """A file of labels cannot be used; the text names file, row, column and value."""

@@ -12,14 +12,13 @@ from typing import Any
 
 from models.errors import TaxonomyError
 from models.taxonomy.lines import Lines
-from models.taxonomy.reasons import Reason, Taxonomy, called, plain
+from models.taxonomy.reasons import MAX_ID, Reason, Taxonomy, called, plain, usable_id
 
 BUILT_IN = ("loss", "win")
 _TOP = ("kind", "name", "groups", "reasons")
 _TEXTS = ("group", "name", "definition", "hint")
 _LISTS = ("seeds", "synonyms", "formerly")
 _KEYS = ("group", "name", "definition", "seeds", "counts", "synonyms", "hint", "wait_days", "formerly")
-MAX_ID = 200
 
 
 def default_taxonomy(kind: str) -> Taxonomy:
@@ -118,7 +117,7 @@ class _Parser:
         if not isinstance(table, dict):
             self.fault(f"reasons.{id} must be a table: [reasons.{id}]", id)
             return False
-        if not id or id != id.strip() or not id.isprintable() or "|" in id or len(id) > MAX_ID:
+        if not usable_id(id):
             self.fault(f"{id!r} cannot be an id: printable text of at most {MAX_ID} characters without '|' (which "
                        "separates reasons in a label) or spaces around it", id)  # fmt: skip
         return True

@@ -7,6 +7,7 @@ import unicodedata
 from dataclasses import dataclass
 from functools import cached_property
 
+MAX_ID = 200
 _PREFIX = re.compile(r"^(?:\d+ )?(?:closed )?(?:lost |won |loss |win )?(?:reason )?")
 
 _APOSTROPHES = "'\N{RIGHT SINGLE QUOTATION MARK}"
@@ -21,6 +22,11 @@ def plain(text: str) -> str:
     decomposed = unicodedata.normalize("NFKD", text.casefold())
     letters = "".join(mark for mark in decomposed if not unicodedata.combining(mark) and mark not in _APOSTROPHES)
     return " ".join(re.sub(r"[^\w+#]|_", " ", letters).split())  # + and # tell C++ and C# from C
+
+
+def usable_id(id: str) -> bool:
+    """Whether this can be an id: short printable text, without `|`, which separates the reasons of a label."""
+    return bool(id) and id == id.strip() and id.isprintable() and "|" not in id and len(id) <= MAX_ID
 
 
 @dataclass(frozen=True)
