@@ -12,6 +12,7 @@ from serving.app import create_app
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 NOTICE = "<!-- Written by `python -m wonlost.reference` from the code; edit that instead. -->\n"
+FROM_HERE = "<!-- From here on written by `python -m wonlost.reference` from models/taxonomy/; edit that instead. -->"
 
 
 def data_page() -> str:
@@ -80,8 +81,9 @@ def api_page() -> str:
 
 
 def taxonomy_page() -> str:
-    """The reasons of lost and won deals, and how a company makes them its own."""
-    lines = ["# The reasons", NOTICE, *EDITING]
+    """The reasons of lost and won deals, below what is written by hand on how a company makes them its own."""
+    by_hand = (DOCS / "taxonomy.md").read_text().split(FROM_HERE)[0]
+    lines = [by_hand + FROM_HERE]
     for kind in BUILT_IN:
         taxonomy = default_taxonomy(kind)
         lines += ["", f"## Why deals are {'lost' if kind == 'loss' else 'won'} (`models/taxonomy/{kind}.toml`)"]
@@ -93,61 +95,13 @@ def taxonomy_page() -> str:
                 counts = "" if reason.counts else " Left out of rates."
                 days = reason.wait_days
                 wait = "" if days is None else f" Worth most {days[0]} to {days[1]} days after the loss."
+                again = "for another call" if kind == "loss" else "to repeat it"
                 lines += ["", f"**{reason.name}** (`{reason.id}`): {reason.definition}{counts}", "",
                           f"- as sellers write it: {'; '.join(reason.seeds[:4])} …",
                           f"- picklist values: {', '.join(reason.synonyms)}",
-                          f"- {'for another call' if kind == 'loss' else 'to repeat it'}: {reason.hint}{wait}"]  # fmt: skip
+                          f"- {again}: {reason.hint}{wait}"]  # fmt: skip
     return "\n".join(lines) + "\n"
 
-
-EDITING = [
-    "A taxonomy is one TOML file: the reasons in order, in groups, each with a definition, seed phrases, the picklist "
-    "values of a CRM that mean it, and what would have to be different for another call. Models learn from definitions "
-    "and seeds from the first day, labels or not; the built-in seeds are in English, German, French, Spanish and "
-    "Italian. The days of `wait_days` are a prior set by hand, not measured.", "",
-    "## Your own", "",
-    "```",
-    "wonlost taxonomy new --from loss --out reasons.toml         # a copy of the built-in one to edit",
-    "wonlost taxonomy new --from labels.csv --out reasons.toml   # or a starter from the names of your labels",
-    "wonlost taxonomy check reasons.toml --against loss          # is it valid, what collides, what becomes of labels",
-    "export WONLOST_TAXONOMY=reasons.toml                        # win reasons: WONLOST_WIN_TAXONOMY",
-    "```", "",
-    "```toml",
-    'kind = "loss"                              # loss, win, or a name of your own',
-    'name = "our loss reasons"',
-    'groups = ["Commercial", "Not a reason"]',
-    "",
-    "[reasons.price_value]                      # the id that labels and models use; quote it if it has spaces",
-    'group = "Commercial"',
-    'name = "Price or value"',
-    'definition = "The cost was too high for the value they saw."',
-    'seeds = ["too expensive", "zu teuer"]      # short, as your sellers write; at least one, better a dozen',
-    'synonyms = ["Price", "Too costly"]         # picklist values; case and punctuation do not matter',
-    'hint = "A lower entry price."              # what would have to be different now',
-    "wait_days = [90, 270]                      # days after the loss in which another call is worth most",
-    'formerly = ["price", "too_expensive"]      # ids that its labels had before',
-    "",
-    "[reasons.unclear]",
-    'group = "Not a reason"',
-    'name = "Cannot be told"',
-    'definition = "Why it was lost cannot be told."',
-    'seeds = ["no reason given"]',
-    "counts = false                             # left out of loss rates",
-    "```", "",
-    "## Changing it", "",
-    "Labels carry ids, so an id is never reused for something else:", "",
-    "- **rename**: give the reason a new id and put the old one into `formerly`; its labels come along;",
-    "- **merge**: remove one reason and put its id into `formerly` of the other;",
-    "- **split**: give every part a new id and put the old one into `formerly` of each; its labels need a new look, and "
-    "until then belong to none of them;",
-    "- **remove**: labels of a reason that is named nowhere have no place; they are kept, but teach nothing;",
-    "- **move** to another group, other names, definitions and seeds: labels stay as they are.", "",
-    "`wonlost taxonomy check NEW.toml --against OLD.toml --labels labels.csv` says which of these happens to how many "
-    "labels, and shows texts of two reasons that are nearly the same. A model is used only with the taxonomy that it was "
-    "fitted on (its SHA-256, whatever the layout of the file), so train again after a change.", "",
-    "A picklist value that two reasons claim is an error, as are ids that lead in a circle; each is told with its line. "
-    "Vague values ('Other', 'No Decision / Non-Responsive') belong to no reason of the built-in files on purpose.",
-]  # fmt: skip
 
 PAGES = {"data.md": data_page, "features.md": features_page, "api.md": api_page, "taxonomy.md": taxonomy_page}
 

@@ -16,7 +16,7 @@ class Lines:
     """
 
     def __init__(self, text: str) -> None:
-        self._lines = text.splitlines()
+        self._lines = text.split("\n")  # as TOML counts them
         self._headers: dict[str, list[int]] = {}
         self._keys: dict[tuple[str | None, str], int] = {}
         id: str | None = None

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import tomllib
-from dataclasses import asdict
+from functools import cache, cached_property
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ _LISTS = ("seeds", "synonyms", "formerly")
 _KEYS = ("group", "name", "definition", "seeds", "counts", "synonyms", "hint", "wait_days", "formerly")
 
 
+@cache
 def default_taxonomy(kind: str) -> Taxonomy:
     """The taxonomy that comes with wonlost: of `loss` or of `win`.
 
@@ -62,32 +61,30 @@ def parse_taxonomy(text: str, file: str) -> Taxonomy:
     Raises:
         TaxonomyError: The text is not TOML or not a taxonomy: each fault with file and line.
     """
-    lines = Lines(text)
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         twice = [f"{file}, line {line}: reason {id!r} is there already, at line {first}"
-                 for id, first, line in lines.repeated()]  # fmt: skip
+                 for id, first, line in Lines(text).repeated()]  # fmt: skip
         raise TaxonomyError("\n".join(twice) or f"{file}: not valid TOML: {error}") from error
-    found = _Parser(values, lines)
+    found = _Parser(values, text)
     taxonomy = found.taxonomy()
     if taxonomy is None:
         raise TaxonomyError("\n".join(f"{file}, line {line}: {fault}" for line, fault in sorted(found.faults)))
     return taxonomy
 
 
-def _digest(kind: str, name: str, groups: tuple[str, ...], reasons: tuple[Reason, ...]) -> str:
-    said = {"kind": kind, "name": name, "groups": groups, "reasons": [asdict(reason) for reason in reasons]}
-    return hashlib.sha256(json.dumps(said, sort_keys=True, ensure_ascii=True).encode()).hexdigest()
-
-
 class _Parser:
     """One reading of the values of a file; collects all faults with their lines."""
 
-    def __init__(self, values: dict[str, Any], lines: Lines) -> None:
+    def __init__(self, values: dict[str, Any], text: str) -> None:
         self.values = values
-        self.lines = lines
+        self.text = text
         self.faults: list[tuple[int, str]] = []
+
+    @cached_property
+    def lines(self) -> Lines:
+        return Lines(self.text)
 
     def fault(self, text: str, id: str | None = None, key: str | None = None, value: str | None = None) -> None:
         self.faults.append((self.lines.of(id, key, value), text))
@@ -111,7 +108,7 @@ class _Parser:
         self._check_formerly(reasons)
         if self.faults:
             return None
-        return Taxonomy(kind, name, groups, reasons, _digest(kind, name, groups, reasons))
+        return Taxonomy(kind, name, groups, reasons)
 
     def _usable(self, id: str, table: object) -> bool:
         if not isinstance(table, dict):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 
 MAX_ID = 200
@@ -68,15 +70,20 @@ class Taxonomy:
         name: What people call it.
         groups: Headings, in order.
         reasons: In order of the file.
-        digest: SHA-256 of all that it says, whatever the layout of its file; a model is used only with the one that
-            it was fitted on.
     """
 
     kind: str
     name: str
     groups: tuple[str, ...]
     reasons: tuple[Reason, ...]
-    digest: str
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of all that it says, whatever the layout of its file.
+
+        A model is used only with the taxonomy that it was fitted on.
+        """
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
     @cached_property
     def ids(self) -> tuple[str, ...]:

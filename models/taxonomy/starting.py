@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 
 from crm.errors import InputError, Problem
 from models.taxonomy.labels import Labels
-from models.taxonomy.reasons import plain
+from models.taxonomy.reasons import Reason, Taxonomy, plain
+from models.taxonomy.writing import to_toml
 
 _NOTE = """\
 # A starter made from the names of the labels in {file}, the most frequent first. To make it better:
@@ -30,17 +30,17 @@ def starter(labels: Labels, kind: str = "own", name: str = "") -> str:
         InputError: Two labels are the same but for case and punctuation, so one of them is misspelt.
     """
     _check_spelling(labels)
-    lines = [_NOTE.format(file=labels.file), f"kind = {_text(kind)}", f"name = {_text(name or f'from {labels.file}')}",
-             'groups = ["Reasons"]']  # fmt: skip
-    for id, count in labels.counts.items():
-        words = " ".join(_words(id))
-        called = words[0].upper() + words[1:]
-        definition = called + "." if called[-1].isalnum() else called
-        lines += [
-            "", f"[reasons.{_key(id)}]  # {count:,} {'label' if count == 1 else 'labels'}", 'group = "Reasons"',
-            f"name = {_text(called)}", f"definition = {_text(definition)}", f"seeds = [{_text(words.lower())}]",
-        ]  # fmt: skip
-    return "\n".join(lines) + "\n"
+    reasons = tuple(_reason(id) for id in labels.counts)
+    made = Taxonomy(kind, name or f"from {labels.file}", ("Reasons",), reasons)
+    remarks = {id: f"{count:,} {'label' if count == 1 else 'labels'}" for id, count in labels.counts.items()}
+    return _NOTE.format(file=" ".join(labels.file.split())) + "\n" + to_toml(made, remarks)
+
+
+def _reason(id: str) -> Reason:
+    words = " ".join(_words(id))
+    called = words[0].upper() + words[1:]
+    definition = called + "." if called[-1].isalnum() else called
+    return Reason(id, "Reasons", called, definition, (words.lower(),))
 
 
 def _check_spelling(labels: Labels) -> None:
@@ -55,11 +55,3 @@ def _check_spelling(labels: Labels) -> None:
 def _words(id: str) -> list[str]:
     """Words of an id: `card_not_working`, `Card-not-working` and `cardNotWorking` have three."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", id).replace("_", " ").replace("-", " ").split() or [id]
-
-
-def _text(value: str) -> str:
-    return json.dumps(value, ensure_ascii=False)  # for printable text the same as TOML's basic string
-
-
-def _key(id: str) -> str:
-    return id if re.fullmatch(r"[A-Za-z0-9_-]+", id) else _text(id)

@@ -109,6 +109,8 @@ def new(
     from models.taxonomy.labels import read_labels
     from models.taxonomy.starting import starter
 
+    if not kind.strip():
+        raise UsageError("--kind must say something: loss, win, or a name of your own")
     if output.exists():
         raise UsageError(f"--out {output} is there already; remove it first, or choose another name")
     if source in BUILT_IN:
