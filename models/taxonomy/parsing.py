@@ -63,7 +63,7 @@ def parse_taxonomy(text: str, file: str) -> Taxonomy:
     """
     try:
         values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         twice = [f"{file}, line {line}: reason {id!r} is there already, at line {first}"
                  for id, first, line in Lines(text).repeated()]  # fmt: skip
         raise TaxonomyError("\n".join(twice) or f"{file}: not valid TOML: {error}") from error

@@ -193,4 +193,5 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         load_taxonomy(tmp_path / "latin.toml")
     with pytest.raises(TaxonomyError, match="no built-in taxonomy 'draw', only loss and win"):
         default_taxonomy("draw")
+    assert "not valid TOML" in error_of("x = " + "[" * 100_000)
     assert "there are no reasons" in error_of('kind = "own"\nname = "x"\ngroups = []\n')
