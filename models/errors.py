@@ -6,7 +6,8 @@ ModelError
 ├── NoChampionError    no version has been promoted yet
 ├── UnknownVersionError
 ├── NoReportError      a version was registered without a report, or it is gone
-└── RegistryUnavailableError  the MLflow registry cannot be reached
+├── RegistryUnavailableError  the MLflow registry cannot be reached
+└── TaxonomyError      a file of reasons is wrong: names file and line
 """
 
 from __future__ import annotations
@@ -38,3 +39,7 @@ class NoReportError(ModelError):
 
 class RegistryUnavailableError(ModelError):
     """The MLflow registry cannot be reached."""
+
+
+class TaxonomyError(ModelError):
+    """A file of reasons cannot be used; the text names file and line of every fault."""
