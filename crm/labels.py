@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,8 +21,8 @@ from crm.records import labels as table
 from crm.store import Store
 from crm.tables import micros
 
-Renaming = Callable[[str], str]
-"""Gives the present id of a reason that may have been renamed since."""
+Renaming = Callable[[str], str | None]
+"""Gives the present id of a reason, as a taxonomy's `current_id` does; None where the reason is gone or was split."""
 
 
 @dataclass(frozen=True)
@@ -91,34 +91,40 @@ def labels(store: Store, kind: str = "", *, renaming: Renaming | None = None) ->
     Args:
         store: Where from.
         kind: `loss` or `win`; both by default.
-        renaming: Gives the present id of a reason, such as a taxonomy's `current_id`; ids as stored by default. Two
-            reasons of an answer that have become one are named once.
+        renaming: Taxonomy's `current_id`; ids as they were stored by default. Two reasons of an answer that have become
+            one are named once. Where the primary reason is gone or was split, the note needs another look and counts
+            as not answered; a further reason that is gone is left away.
     """
     chosen = sa.select(table).order_by(table.c.labelled_at, table.c.id)
     if kind:
         chosen = chosen.where(table.c.kind == kind)
-    return {label.note: label for label in _read(store, chosen, renaming)}
+    newest = {label.note: label for label in _read(store, chosen)}
+    if renaming is None:
+        return newest
+    found: dict[NoteKey, Label] = {}
+    for note, label in newest.items():
+        primary, *further = (renaming(reason) for reason in label.reasons)
+        if primary is not None:
+            now = dict.fromkeys([primary, *(reason for reason in further if reason is not None)])
+            found[note] = replace(label, reasons=tuple(now))
+    return found
 
 
-def history(store: Store, note: NoteKey, *, renaming: Renaming | None = None) -> list[Label]:
-    """All answers to a note, the newest last; the last one counts."""
+def history(store: Store, note: NoteKey) -> list[Label]:
+    """All answers to a note, the newest last, each with the ids that it was given under; the last one counts."""
     mine = sa.select(table).where(
         table.c.opportunity_id == note.opportunity_id, table.c.kind == note.kind, table.c.text_sha256 == note.digest
     )
-    return _read(store, mine.order_by(table.c.labelled_at, table.c.id), renaming)
+    return _read(store, mine.order_by(table.c.labelled_at, table.c.id))
 
 
-def _read(store: Store, chosen: sa.Select[Any], renaming: Renaming | None) -> list[Label]:
+def _read(store: Store, chosen: sa.Select[Any]) -> list[Label]:
     with store.transaction() as connection:
         rows = connection.execute(chosen).all()
     return [
         Label(
-            row.id, NoteKey(row.opportunity_id, row.kind, row.text_sha256), _current(json.loads(row.reasons), renaming),
+            row.id, NoteKey(row.opportunity_id, row.kind, row.text_sha256), tuple(json.loads(row.reasons)),
             row.labelled_by, row.labelled_at, row.taxonomy_sha256, row.source,
         )
         for row in rows
     ]  # fmt: skip
-
-
-def _current(reasons: list[str], renaming: Renaming | None) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(reasons if renaming is None else map(renaming, reasons)))

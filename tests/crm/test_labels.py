@@ -95,12 +95,20 @@ def test_kinds_are_read_apart(store: Store) -> None:
 
 
 def test_reasons_are_read_under_their_present_ids(store: Store) -> None:
-    answer(store, NOTE, "too_dear", "costs", "no_need")
-    renamed = {"too_dear": "price_value", "costs": "price_value"}
-    read = labels(store, renaming=lambda reason: renamed.get(reason, reason))
-    assert read[NOTE].reasons == ("price_value", "no_need")
-    assert history(store, NOTE, renaming=lambda reason: renamed.get(reason, reason)) == [read[NOTE]]
-    assert labels(store)[NOTE].reasons == ("too_dear", "costs", "no_need")
+    stored = answer(store, NOTE, "too_dear", "costs", "gone", "no_need")
+    now = {"too_dear": "price_value", "costs": "price_value", "no_need": "no_need"}
+    assert labels(store, renaming=now.get)[NOTE].reasons == ("price_value", "no_need")
+    assert labels(store) == {NOTE: stored}
+    assert history(store, NOTE) == [stored]
+
+
+def test_an_answer_whose_primary_reason_is_gone_needs_another_look(store: Store) -> None:
+    answer(store, NOTE, "budget", at=100)
+    answer(store, NOTE, "gone", "budget", at=200)
+    now = {"budget": "budget"}
+    assert labels(store, renaming=now.get) == {}
+    again = answer(store, NOTE, "budget", at=300)
+    assert labels(store, renaming=now.get) == {NOTE: again}
 
 
 @pytest.mark.parametrize(
