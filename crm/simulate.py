@@ -20,6 +20,7 @@ from crm.simulation.course import run
 from crm.simulation.export import Exporter
 from crm.simulation.hazards import EPOCH
 from crm.simulation.parameters import Parameters
+from crm.simulation.returning import Returning
 from crm.simulation.truth import Truth
 from crm.simulation.value import fit_values
 from crm.simulation.writing import README, TRUTH_FILE, TRUTH_README, mapping_text, write_tables
@@ -99,8 +100,9 @@ def simulate(
         truth = Truth(values, account, last_day, lambda share: progress("letting the deals run", share))
     else:
         progress("letting the deals run", 0.0)
-    course = run(n_deals, first_day, last_day, accounts, users, account, dials, rng, truth)
-    exporter = Exporter(course, accounts, users, rng)
+    returning = Returning(n_deals, len(weight), users, np.random.default_rng([seed, 2]))
+    course = run(n_deals, first_day, last_day, accounts, users, account, dials, rng, truth, returning)
+    exporter = Exporter(course, accounts, users, returning, rng)
     weekly = None if truth is None else truth.table(exporter.deal_ids)
     return SimulatedCrm(exporter.tables(), exporter.truth(), weekly, seed, until, dials)
 
