@@ -107,7 +107,7 @@ def simulate(
     with progress_bar() as bar:
         task = bar.add_task("simulating", total=1.0)
         crm = simulate_crm(
-            deals, seed, until=last, parameters=Parameters(difficulty=difficulty), weekly_truth=truth,
+            deals, seed, until=last, parameters=Parameters(difficulty=difficulty), weekly_truth=truth, winback_truth=truth,
             progress=lambda what, share: bar.update(task, description=what, completed=share),
         )  # fmt: skip
         bar.update(task, description="writing", completed=1.0)
