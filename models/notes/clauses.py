@@ -10,14 +10,7 @@ from models.notes.vocabulary import fold
 # Fewer letters than this say nothing alone ("ok", "so") and go to the neighbour.
 MIN_LETTERS = 3
 
-_ABBREVIATIONS = frozenset(fold(word) for word in """
-e.g i.e etc vs approx ca incl excl dept mgr mgmt govt inc ltd co corp no nr tel ext fig st jr mr mrs ms dr prof sr sra srta
-z.b bzw d.h u.a lt wg inkl zzgl evtl ggf max min std tsd mio mrd hr fr str usw abt gf bsp vgl geb
-p.ex ex env m mme mlle cf av bd sté réf resp art tél
-p.ej aprox pág núm ud uds vd vds admón dpto tfno avda d dña
-es p.es sig dott ing avv geom rag ecc ns vs circa tot prec spett egr
-jan feb mar apr jun jul aug sep sept oct okt nov dec dez janv févr avr juil déc ene abr ago dic gen mag giu lug set ott
-""".split())
+_ABBREVIATIONS = frozenset(fold(word) for word in ["e.g", "i.e", "etc", "vs", "approx", "ca", "incl", "excl", "dept", "mgr", "mgmt", "govt", "inc", "ltd", "co", "corp", "no", "nr", "tel", "ext", "fig", "st", "jr", "mr", "mrs", "ms", "dr", "prof", "sr", "sra", "srta", "z.b", "bzw", "d.h", "u.a", "lt", "wg", "inkl", "zzgl", "evtl", "ggf", "max", "min", "std", "tsd", "mio", "mrd", "hr", "fr", "str", "usw", "abt", "gf", "bsp", "vgl", "geb", "p.ex", "ex", "env", "m", "mme", "mlle", "cf", "av", "bd", "sté", "réf", "resp", "art", "tél", "p.ej", "aprox", "pág", "núm", "ud", "uds", "vd", "vds", "admón", "dpto", "tfno", "avda", "d", "dña", "es", "p.es", "sig", "dott", "ing", "avv", "geom", "rag", "ecc", "ns", "vs", "circa", "tot", "prec", "spett", "egr", "jan", "feb", "mar", "apr", "jun", "jul", "aug", "sep", "sept", "oct", "okt", "nov", "dec", "dez", "janv", "févr", "avr", "juil", "déc", "ene", "abr", "ago", "dic", "gen", "mag", "giu", "lug", "set", "ott"])
 
 # One expression, each branch of bounded length. "!?…" and line ends always part; "." is judged by what is before it.
 _BREAK = re.compile(

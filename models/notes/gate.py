@@ -39,46 +39,18 @@ da definire|da compilare|prova|nota|come sopra|idem
 )
 
 _NUMBER = re.compile(r"\d+(?:st|nd|rd|th|er|e|k|m|x|h)?", re.IGNORECASE)
-_CURRENCY = frozenset("eur euro euros usd dollar dollars chf gbp k m mio mn tsd teur keur".split())
-_DATE_WORDS = WEEKDAYS | MONTHS | frozenset("q1 q2 q3 q4 h1 h2 fy kw de del of".split())
-_SALUTATIONS = frozenset("""
-hi hello hey dear hallo sehr geehrte geehrter bonjour hola ciao mr mrs ms miss dr herr herrn frau hr fr m mme mlle monsieur
-madame sr sra srta sig signor signora dott ing and und et y e
-""".split())
+_CURRENCY = frozenset(["eur", "euro", "euros", "usd", "dollar", "dollars", "chf", "gbp", "k", "m", "mio", "mn", "tsd", "teur", "keur"])
+_DATE_WORDS = WEEKDAYS | MONTHS | frozenset(["q1", "q2", "q3", "q4", "h1", "h2", "fy", "kw", "de", "del", "of"])
+_SALUTATIONS = frozenset(["hi", "hello", "hey", "dear", "hallo", "sehr", "geehrte", "geehrter", "bonjour", "hola", "ciao", "mr", "mrs", "ms", "miss", "dr", "herr", "herrn", "frau", "hr", "fr", "m", "mme", "mlle", "monsieur", "madame", "sr", "sra", "srta", "sig", "signor", "signora", "dott", "ing", "and", "und", "et", "y", "e"])
 
 # A task: one of these verbs, and besides only whom, what is sent, and when at the latest.
-_CONTACT = frozenset(fold(word) for word in """
-call recall ring phone ping text email mail remind chase anrufen anruf zurückrufen rückruf kontaktieren anschreiben
-nachfassen appeler rappeler relancer contacter llamar llama contactar escribir chiamare richiamare chiama contattare
-sentire ricontattare
-""".split())
-_SEND = frozenset(fold(word) for word in """
-send resend prepare schedule book arrange follow followup update check set organise organize schicken senden zusenden
-nachhaken vorbereiten vereinbaren klären envoyer renvoyer préparer planifier organiser fixer enviar mandar preparar agendar
-programar inviare mandare preparare fissare programmare
-""".split())
-_WHAT = frozenset(fold(word) for word in """
-quote proposal offer contract brochure deck slides email mail invoice agreement nda info information details docs documents
-meeting demo call appointment angebot vertrag unterlagen infos termin rechnung broschüre präsentation devis offre contrat
-documents documentation rdv rendez vous présentation mail oferta presupuesto contrato documentación reunión cita correo
-preventivo offerta contratto documentazione appuntamento riunione
-""".split())
-_WHEN = frozenset(fold(word) for word in """
-today tomorrow tonight asap now again back later morning afternoon next this week monday am pm noon eod eow
-heute morgen übermorgen nochmal wieder nächste woche diese vormittag nachmittag mittag früh sofort
-aujourd'hui demain matin midi après semaine prochaine cette encore
-hoy mañana tarde semana próxima esta otra vez
-oggi domani mattina pomeriggio settimana prossima questa
-""".split()) | WEEKDAYS
-_FILL = frozenset(fold(word) for word in """
-to the a an him her them his and with on at in by for up out please need pls re must will i we
-bitte den die das der dem mit am um an bei ihn ihm sie ihr und zu ein eine einen muss noch
-le la les un une à au du de avec lui et pour svp il faut
-el la los un una a al con le y para de hay que
-il lo la l un una a al alla con gli le e per di da
-""".split())
+_CONTACT = frozenset(fold(word) for word in ["call", "recall", "ring", "phone", "ping", "text", "email", "mail", "remind", "chase", "anrufen", "anruf", "zurückrufen", "rückruf", "kontaktieren", "anschreiben", "nachfassen", "appeler", "rappeler", "relancer", "contacter", "llamar", "llama", "contactar", "escribir", "chiamare", "richiamare", "chiama", "contattare", "sentire", "ricontattare"])
+_SEND = frozenset(fold(word) for word in ["send", "resend", "prepare", "schedule", "book", "arrange", "follow", "followup", "update", "check", "set", "organise", "organize", "schicken", "senden", "zusenden", "nachhaken", "vorbereiten", "vereinbaren", "klären", "envoyer", "renvoyer", "préparer", "planifier", "organiser", "fixer", "enviar", "mandar", "preparar", "agendar", "programar", "inviare", "mandare", "preparare", "fissare", "programmare"])
+_WHAT = frozenset(fold(word) for word in ["quote", "proposal", "offer", "contract", "brochure", "deck", "slides", "email", "mail", "invoice", "agreement", "nda", "info", "information", "details", "docs", "documents", "meeting", "demo", "call", "appointment", "angebot", "vertrag", "unterlagen", "infos", "termin", "rechnung", "broschüre", "präsentation", "devis", "offre", "contrat", "documents", "documentation", "rdv", "rendez", "vous", "présentation", "mail", "oferta", "presupuesto", "contrato", "documentación", "reunión", "cita", "correo", "preventivo", "offerta", "contratto", "documentazione", "appuntamento", "riunione"])
+_WHEN = frozenset(fold(word) for word in ["today", "tomorrow", "tonight", "asap", "now", "again", "back", "later", "morning", "afternoon", "next", "this", "week", "monday", "am", "pm", "noon", "eod", "eow", "heute", "morgen", "übermorgen", "nochmal", "wieder", "nächste", "woche", "diese", "vormittag", "nachmittag", "mittag", "früh", "sofort", "aujourd'hui", "demain", "matin", "midi", "après", "semaine", "prochaine", "cette", "encore", "hoy", "mañana", "tarde", "semana", "próxima", "esta", "otra", "vez", "oggi", "domani", "mattina", "pomeriggio", "settimana", "prossima", "questa"]) | WEEKDAYS
+_FILL = frozenset(fold(word) for word in ["to", "the", "a", "an", "him", "her", "them", "his", "and", "with", "on", "at", "in", "by", "for", "up", "out", "please", "need", "pls", "re", "must", "will", "i", "we", "bitte", "den", "die", "das", "der", "dem", "mit", "am", "um", "an", "bei", "ihn", "ihm", "sie", "ihr", "und", "zu", "ein", "eine", "einen", "muss", "noch", "le", "la", "les", "un", "une", "à", "au", "du", "de", "avec", "lui", "et", "pour", "svp", "il", "faut", "el", "la", "los", "un", "una", "a", "al", "con", "le", "y", "para", "de", "hay", "que", "il", "lo", "la", "l", "un", "una", "a", "al", "alla", "con", "gli", "le", "e", "per", "di", "da"])
 # "Call back in Q3" says that the deal was put off.
-_FAR = MONTHS | frozenset("q1 q2 q3 q4 h1 h2 fy quarter month year quartal jahr monat mois année annee mes ano anno mese".split())
+_FAR = MONTHS | frozenset(["q1", "q2", "q3", "q4", "h1", "h2", "fy", "quarter", "month", "year", "quartal", "jahr", "monat", "mois", "année", "annee", "mes", "ano", "anno", "mese"])
 _TASK_WORDS = _WHAT | _WHEN | _FILL
 
 

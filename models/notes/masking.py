@@ -74,8 +74,7 @@ _AFTER_TITLE = re.compile(rf"(?<!\w)((?:{_TITLE}\s?){{1,3}}\s?){_FULL}")
 _AFTER_GREETING = re.compile(rf"(?<!\w)(?i:({_GREETING}),?) (?!{_TITLE})({_FULL})(?=\s*(?:[,!.:;–-]|\n|\Z)|\s+(?:and|und|et|y|e)\s)")
 # A role may stand before the name: "call with CFO Anna".
 _AFTER_CONTACT = re.compile(rf"(?<!\w)(?i:({_CONTACT})) (?:[A-Z]{{2,4}} )?(?!{_TITLE})({_NAME}(?: {_NAME}){{0,2}})")
-_NOT_GREETED = frozenset("all team everyone everybody there folks both sir madam ladies guys zusammen alle leute tous toutes"
-                         " todos tutti equipo equipe".split())  # fmt: skip
+_NOT_GREETED = frozenset(["all", "team", "everyone", "everybody", "there", "folks", "both", "sir", "madam", "ladies", "guys", "zusammen", "alle", "leute", "tous", "toutes", "todos", "tutti", "equipo", "equipe"])  # fmt: skip
 
 
 def luhn(digits: str) -> bool:
