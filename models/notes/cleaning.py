@@ -19,7 +19,7 @@ from models.notes.vocabulary import fold
 
 RAW_CHARACTERS = 100_000
 MAX_CHARACTERS = 10_000
-CUT = "\n[…]\n"
+CUT = "\n[...]\n"
 # Cleaning is repeated until nothing changes, because what quoted mail hid may be a signature; two rounds are the rule.
 _ROUNDS = 12
 

@@ -133,10 +133,12 @@ class Masking:
         text = _AFTER_TITLE.sub(lambda match: match[1] + put(PERSON), text)
         text = _AFTER_GREETING.sub(lambda match: self._greeted(match, put), text)
         text = _AFTER_CONTACT.sub(lambda match: self._contacted(match, put), text)
-        kept = [(mention.start, mention.end) for mention in self._kept.find(text)]
+        kept = bytearray(len(text))
+        for mention in self._kept.find(text):
+            kept[mention.start : mention.end] = b"\1" * (mention.end - mention.start)
         pieces, at = [], 0
         for mention in self._known.find(text):
-            if not any(start < mention.end and mention.start < end for start, end in kept):
+            if not any(kept[mention.start : mention.end]):
                 pieces += [text[at : mention.start], put(PERSON)]
                 at = mention.end
         return "".join([*pieces, text[at:]])

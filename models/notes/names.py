@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from models.notes.vocabulary import LEGAL_FORMS, fold
 
 _TOKEN = re.compile(r"[^\W_]+")
+_HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
 # What may stand between two words of one name: "Kessler & Voigt", "Hub-Spot", "C.H. Robinson".
 _INSIDE = re.compile(r"[ \t&+.'’\-]{1,3}\Z")
 
@@ -44,7 +45,7 @@ class NameIndex:
     """Names, ready to be found; a text costs one look per word, however many names there are.
 
     Args:
-        names: The names. Of names that differ only in case, accents or legal form the first is kept.
+        names: The names; "HubSpot" is also found as "hub-spot", "Kessler & Voigt" as "KesslerVoigt". Of names that differ only in case, accents or legal form the first is kept.
         keep: Says of a name's one word, as the text writes it, whether it may count (e.g. only with a capital).
     """
 
@@ -53,7 +54,8 @@ class NameIndex:
         self._keep = keep
         for name in names:
             tokens = name_tokens(name)
-            for spelling in {tokens, ("".join(tokens),)} if tokens else set():
+            apart = tuple(fold(token) for token in _TOKEN.findall(_HUMP.sub(" ", name)))
+            for spelling in {tokens, ("".join(tokens),), apart} - {()}:
                 node = self._root
                 for token in spelling:
                     node = node.after.setdefault(token, _Node())
