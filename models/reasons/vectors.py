@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from crm.tables import FloatArray, IntArray
@@ -95,6 +96,7 @@ class Vocabulary:
         self._known: dict[str, int] = {}
         self._folded: list[str] = []
         self._features: list[IntArray] = []
+        self._familiar: list[bool] = []
 
     @classmethod
     def learn(cls, texts: Sequence[str], least: int | None = None) -> Vocabulary:
@@ -118,9 +120,10 @@ class Vocabulary:
     def __len__(self) -> int:
         return len(self.idf)
 
-    def knows(self, word: str) -> bool:
-        """Whether a word, as it stands in a text, is itself a feature."""
-        return fold_word(word) in self._place
+    def familiar(self, tokens: Tokens) -> NDArray[np.bool_]:
+        """Whether each text has a word that is itself a feature, shape (n_texts,)."""
+        known = np.array([self._familiar[number] for number in tokens.word.tolist()], dtype=np.float64)
+        return np.asarray(np.bincount(tokens.owner, known, minlength=tokens.n_texts) > 0)
 
     def _number(self, word: str) -> int:
         """Number of a word in the cache; works out its features when it is new."""
@@ -130,6 +133,7 @@ class Vocabulary:
             found = [self._place.get(folded), *(self._gram_place.get(gram) for gram in _grams(folded))]
             number = self._known[word] = len(self._folded)
             self._folded.append(folded)
+            self._familiar.append(folded.isalnum() and folded in self._place)
             self._features.append(np.array([place for place in found if place is not None], dtype=np.int64))
         return number
 
