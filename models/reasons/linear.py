@@ -60,9 +60,9 @@ def fit_lines(rows: Any, reason: IntArray, n_reasons: int, weight: FloatArray, c
     with threadpool_limits(limits=1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         line.fit(rows.astype(np.float32), reason, sample_weight=weight)
-    found, at = line.coef_, line.intercept_
+    found, at = np.asarray(line.coef_), np.asarray(line.intercept_)
     if len(seen) == 2:  # scikit-learn then gives the log-odds of the second against the first
-        found, at = np.vstack([-found / 2, found / 2]), np.concatenate([-at / 2, at / 2])
+        found, at = np.vstack([found / -2, found / 2]), np.concatenate([at / -2, at / 2])
     coefficients[:, seen], intercepts[seen] = found.T, at
     return Lines(coefficients, intercepts)
 

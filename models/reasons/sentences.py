@@ -87,7 +87,7 @@ class SentenceEncoder:
                 for key, vector in zip(part, encoder.encode([_written(texts[new[key][0]]) for key in part]), strict=True):
                     found[new[key]] = vector
                     self._keep(key, np.array(vector))
-        return found
+        return np.asarray(found)
 
     def save_cache(self) -> None:
         """Write the kept vectors to the folder, if one was given; the file appears when it is whole."""

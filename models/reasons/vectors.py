@@ -149,7 +149,7 @@ class Vocabulary:
                 start.append(match.start())
                 end.append(match.end())
             owner.append(len(word))
-        per_text = np.diff(np.array(owner, dtype=np.int64), prepend=0)
+        per_text = np.diff(np.array([0, *owner], dtype=np.int64))
         word_, start_, end_ = (np.array(values, dtype=np.int64) for values in (word, start, end))
         return Tokens(np.repeat(np.arange(len(texts)), per_text), word_, start_, end_, len(texts))
 
