@@ -30,7 +30,7 @@ _INVISIBLE = re.compile(
 )
 _BREAK = re.compile("\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 _BLANKS = re.compile(r"[^\S\n]+")
-_QUOTES = str.maketrans({**dict.fromkeys("‘’‚‛`´", "'"), **dict.fromkeys("“”„‟", '"')})
+_QUOTES = str.maketrans({**dict.fromkeys("\u2018\u2019\u201a\u201b\u00b4`", "'"), **dict.fromkeys("“”„‟", '"')})
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,9 @@ def repeated_lines(texts: Iterable[str], at_least: int = 20, share: float = 0.01
     n = 0
     for text in texts:
         n += 1
-        lines = [line for line in normalised(without_markup(bounded(text, RAW_CHARACTERS))).split("\n") if has_words(line)]
+        lines = [
+            line for line in normalised(without_markup(bounded(text, RAW_CHARACTERS))).split("\n") if has_words(line)
+        ]
         keys = {line_key(line) for line in lines if len(line) >= 20 or line.endswith((":", "?"))}
         (among if len(lines) > 1 else alone).update(keys)
     needed = max(at_least, share * n)

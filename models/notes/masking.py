@@ -1,8 +1,8 @@
 """Personal data taken out of a note: what stands in its place says of what kind it was.
 
 Masked: e-mail addresses, telephone numbers, the path and query of web addresses (they carry tokens), IBANs (checked by
-their check digits), card numbers (Luhn's check), people after a title ("Mrs. Smith"), a greeting ("Hi John"), or a verb of
-contact ("spoke to Dana"), and the names that are passed in (contacts, users).
+their check digits), card numbers (Luhn's check), people after a title ("Mrs. Smith"), a greeting ("Hi John"), or "spoke
+to" and its like, and the names that are passed in (contacts, users).
 
 Not caught, and nobody should rely on it: a name that stands alone ("Dana loved it") unless it is passed in, names in
 lower case after a verb ("spoke to dana"), nicknames and initials, postal addresses, customer and passport numbers,
@@ -32,6 +32,7 @@ from models.notes.vocabulary import (
     PHONE,
     WEEKDAYS,
     fold,
+    word_set,
 )
 
 # Repeats are bounded and starts anchored by look-behind: each expression is linear in the text's length.
@@ -42,7 +43,8 @@ _CARD = re.compile(r"(?<![\d.,])\d(?:[ -]?\d){12,18}(?!\d)")
 _PHONE = re.compile(r"(?<![\w.,/+-])(?:\+|\()?\d(?:[ ().\-/]{0,3}\d){6,15}(?!\d)")
 _DATE = re.compile(r"(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.](?:\d{4}|\d{2}))(?!\d)")
 _TELEPHONE_WORD = re.compile(
-    r"(?:\btel|\bphone|\bmobile?|\bcell|\bfax|\bhandy|\bmobil|\bt[eé]l[eé]phone|\bm[oó]vil|\btfno|\btelefono|\bcellulare"
+    r"(?:\btel|\bphone|\bmobile?|\bcell|\bfax|\bhandy|\bmobil|\bt[eé]l[eé]phone|\bm[oó]vil|\btfno|\btelefono"
+    r"|\bcellulare"
     r"|\bcall|\bwhatsapp)\w{0,6}[.:]{0,2} ?\(?$",
     re.IGNORECASE,
 )
@@ -50,7 +52,7 @@ _GROUPED = re.compile(r"\(?\d{3}\)?[-. ]\d{3}[-. ]\d{4}|[6-9]\d\d[ .-]\d{3}[ .-]
 _MONEY_BEFORE = re.compile(r"(?:[€$£]|\b(?:eur|usd|chf|gbp)) ?$", re.IGNORECASE)
 _MONEY_AFTER = re.compile(r" ?(?:[€$£%]|(?:eur|usd|chf|gbp|k|m|mio)\b)", re.IGNORECASE)
 
-_NAME = rf"{CAPITAL}(?:[^\W\d_]|['’-](?=[^\W\d_])){{1,30}}"
+_NAME = rf"{CAPITAL}(?:[^\W\d_]|['\u2019-](?=[^\W\d_])){{1,30}}"
 _INITIAL = rf"{CAPITAL}\.? ?"
 _PARTICLE = r"(?:(?:von|van|de|del|della|di|da|du|le|la|zu|der|den|ter)\s){0,2}"
 _FULL = rf"(?:{_INITIAL})?{_PARTICLE}{_NAME}(?:[ ](?:{_INITIAL}(?=[ ]?{CAPITAL}))?{_PARTICLE}{_NAME}){{0,2}}"
@@ -65,17 +67,22 @@ _GREETING = (
     r"|Hola|Estimad[oa]|Querid[oa]|Buenos días|Ciao|Gentile|Egregio|Buongiorno|Salve|Car[oa])"
 )
 _CONTACT = (
-    r"(?:(?:spoke|speaking|talked|talking|chatted|met|meeting|call|lunch|demo|emailed) (?:to|with|w/)|heard from|email from|emailed"
+    r"(?:(?:spoke|speaking|talked|talking|chatted|met|meeting|call|lunch|demo|emailed) (?:to|with|w/)|heard from"
+    r"|email from|emailed"
     r"|according to|reached out to|gesprochen mit|telefonat mit|gespräch mit|termin mit|rücksprache mit|laut"
     r"|parlé (?:à|avec)|échangé? avec|appel avec|rdv avec|vu avec|selon|hablado con|hablé con|reunión con"
     r"|llamada con|según|parlato con|sentito|incontro con|riunione con|secondo)"
 )
 _AFTER_TITLE = re.compile(rf"(?<!\w)((?:{_TITLE}\s?){{1,3}}\s?){_FULL}")
-_AFTER_GREETING = re.compile(rf"(?<!\w)(?i:({_GREETING}),?) (?!{_TITLE})({_FULL})(?=\s*(?:[,!.:;–-]|\n|\Z)|\s+(?:and|und|et|y|e)\s)")
+_AFTER_GREETING = re.compile(
+    rf"(?<!\w)(?i:({_GREETING}),?) (?!{_TITLE})({_FULL})(?=\s*(?:[,!.:;\u2013-]|\n|\Z)|\s+(?:and|und|et|y|e)\s)"
+)
 # A role may stand before the name: "call with CFO Anna".
 _AFTER_CONTACT = re.compile(rf"(?<!\w)(?i:({_CONTACT})) (?:[A-Z]{{2,4}} )?(?!{_TITLE})({_NAME}(?: {_NAME}){{0,2}})")
-_NOT_GREETED = frozenset("all team everyone everybody there folks both sir madam ladies guys zusammen alle leute tous toutes"
-                         " todos tutti equipo equipe".split())  # fmt: skip
+_NOT_GREETED = word_set("""
+all team everyone everybody there folks both sir madam ladies guys zusammen alle leute tous toutes todos tutti
+equipo equipe
+""")
 
 
 def luhn(digits: str) -> bool:

@@ -11,7 +11,7 @@ from models.notes.vocabulary import LEGAL_FORMS, fold
 _TOKEN = re.compile(r"[^\W_]+")
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
 # What may stand between two words of one name: "Kessler & Voigt", "Hub-Spot", "C.H. Robinson".
-_INSIDE = re.compile(r"[ \t&+.'’\-]{1,3}\Z")
+_INSIDE = re.compile(r"[ \t&+.'\u2019\-]{1,3}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,8 @@ class NameIndex:
     """Names, ready to be found; a text costs one look per word, however many names there are.
 
     Args:
-        names: The names; "HubSpot" is also found as "hub-spot", "Kessler & Voigt" as "KesslerVoigt". Of names that differ only in case, accents or legal form the first is kept.
+        names: The names; "HubSpot" is also found as "hub-spot", "Kessler & Voigt" as "KesslerVoigt". Of names
+            that differ only in case, accents or legal form the first is kept.
         keep: Says of a name's one word, as the text writes it, whether it may count (e.g. only with a capital).
     """
 

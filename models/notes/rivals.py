@@ -20,20 +20,27 @@ _BEFORE = (
     r"(?:went|gone|going) with", r"(?:lost|losing)(?: it| this| the deal| out)? (?:to|vs|against)",
     r"(?:chose|chosen|choosing|picked|selected|preferred|prefer)", r"(?:beaten|beat|undercut|replaced|outbid) by",
     r"(?:signed|signing|stayed|staying|stuck|sticking|renewed|remain|remained) (?:up )?(?:with|w/)", r"went w/",
-    r"(?:switched|switching|moved|moving|defected) (?:over )?to", r"(?:already|currently|still) (?:using|use|with|on|has|have)",
+    r"(?:switched|switching|moved|moving|defected) (?:over )?to",
+    r"(?:already|currently|still) (?:using|use|with|on|has|have)",
     r"(?:contract|deal|order|award|it) went to", r"awarded to", r"keeping",
     # German
-    r"(?:zuschlag|auftrag) (?:ging|geht|bekam|bekommt|erhielt|hat)(?: an)?", r"(?:verloren|vergeben) an", r"verloren gegen",
-    r"bleib(?:t|en) bei", r"(?:wechseln|wechselt|gewechselt|gehen|gegangen) zu", r"(?:nutzen|nutzt|verwenden|haben) (?:bereits|schon)",
+    r"(?:zuschlag|auftrag) (?:ging|geht|bekam|bekommt|erhielt|hat)(?: an)?", r"(?:verloren|vergeben) an",
+    r"verloren gegen",
+    r"bleib(?:t|en) bei", r"(?:wechseln|wechselt|gewechselt|gehen|gegangen) zu",
+    r"(?:nutzen|nutzt|verwenden|haben) (?:bereits|schon)",
     # French
-    r"(?:choisi|choisit|choisissent|retenu|préféré|préfèrent)", r"signé (?:avec|chez)", r"(?:parti|partis|partent) (?:chez|avec|sur)",
-    r"perdue? (?:contre|face à|vs)", r"(?:reste|restent) (?:chez|avec)", r"(?:utilisent|ont) déjà", r"déjà (?:chez|équipés? de)",
+    r"(?:choisi|choisit|choisissent|retenu|préféré|préfèrent)", r"signé (?:avec|chez)",
+    r"(?:parti|partis|partent) (?:chez|avec|sur)",
+    r"perdue? (?:contre|face à|vs)", r"(?:reste|restent) (?:chez|avec)", r"(?:utilisent|ont) déjà",
+    r"déjà (?:chez|équipés? de)",
     # Spanish
     r"(?:eligieron|eligió|elegido|eligen|escogieron|escogido|escogió|prefirieron|preferido|prefieren)",
-    r"(?:optado|optaron|optan) por", r"(?:firmado|firmaron|siguen|sigue) con", r"se (?:van|fueron|quedan|quedaron|va|fue|han ido) con",
+    r"(?:optado|optaron|optan) por", r"(?:firmado|firmaron|siguen|sigue) con",
+    r"se (?:van|fueron|quedan|quedaron|va|fue|han ido) con",
     r"adjudicad[oa]", r"perdid[oa] (?:contra|frente a)", r"ya (?:usan|tienen|trabajan)",
     # Italian
-    r"(?:scelto|scelgono|preferito|preferiscono)", r"firmato con", r"(?:andati|passati) (?:con|da|a|ad)", r"pers[oa] contro",
+    r"(?:scelto|scelgono|preferito|preferiscono)", r"firmato con", r"(?:andati|passati) (?:con|da|a|ad)",
+    r"pers[oa] contro",
     r"assegnat[oa]", r"(?:rimasti|restano|rimangono) con", r"(?:usano|utilizzano|hanno) già",
 )  # fmt: skip
 _CHOSEN = re.compile(rf"(?<!\w)(?i:{'|'.join(_BEFORE)}) (?i:{_ARTICLE})({_NAME})")
@@ -44,17 +51,26 @@ _CHOSEN_LOWER = re.compile(
     r"|se (?:van|fueron|quedan) con|perdid[oa] contra|firmato con|andati con|pers[oa] contro"
     rf") (?i:{_ARTICLE})({_LOWER})"
 )
-_DECIDED = re.compile(rf"(?<!\w)(?i:für) (?i:{_ARTICLE})({_NAME}|{_LOWER})(?= (?i:(?:als \w{{1,30}} )?entsch(?:ieden|eiden|ied)))")
-_DECIDED_FOR = re.compile(rf"(?<!\w)(?i:entsch(?:ieden|eiden|ied)(?: sich)? für|decided (?:on|for)) (?i:{_ARTICLE})({_NAME})")
+_DECIDED = re.compile(
+    rf"(?<!\w)(?i:für) (?i:{_ARTICLE})({_NAME}|{_LOWER})(?= (?i:(?:als \w{{1,30}} )?entsch(?:ieden|eiden|ied)))"
+)
+_DECIDED_FOR = re.compile(
+    rf"(?<!\w)(?i:entsch(?:ieden|eiden|ied)(?: sich)? für|decided (?:on|for)) (?i:{_ARTICLE})({_NAME})"
+)
 _AFTER = (
-    r"(?:over|instead of) us", r"(?:got|won|has|took) (?:it|the deal|the contract)", r"(?:undercut|beat|outbid) us", r"came in (?:at|with)",
-    r"customers? now", r"statt uns", r"hat (?:gewonnen|den zuschlag|den auftrag)", r"a (?:été retenue?|gagné|remporté)", r"l'a emporté",
-    r"a été (?:choisie?|retenue?)", r"qui a été (?:choisie?|retenue?)", r"se lo (?:ha llevado|llevó|lleva)", r"nos ganó",
+    r"(?:over|instead of) us", r"(?:got|won|has|took) (?:it|the deal|the contract)",
+    r"(?:undercut|beat|outbid) us", r"came in (?:at|with)",
+    r"customers? now", r"statt uns", r"hat (?:gewonnen|den zuschlag|den auftrag)",
+    r"a (?:été retenue?|gagné|remporté)", r"l'a emporté",
+    r"a été (?:choisie?|retenue?)", r"qui a été (?:choisie?|retenue?)", r"se lo (?:ha llevado|llevó|lleva)",
+    r"nos ganó",
     r"ha (?:vinto|ganado)", r"al posto nostro",
 )  # fmt: skip
 _PREFERRED = re.compile(rf"(?<!\w)({_NAME}) (?i:{'|'.join(_AFTER)})(?!\w)")
-# A word in lower case is a name only where the clause ends with it, not where it goes on ("went with cheaper hardware").
-_ENDS = re.compile(r"\s*(?:[.,;:!?()+/-]|\n|\Z)|\s+(?:for|on|because|since|instead|bc|after|entschieden)\b", re.IGNORECASE)
+# A word in lower case is a name only where the clause ends with it, not in "went with cheaper hardware".
+_ENDS = re.compile(
+    r"\s*(?:[.,;:!?()+/-]|\n|\Z)|\s+(?:for|on|because|since|instead|bc|after|entschieden)\b", re.IGNORECASE
+)
 
 _NOBODY = NO_RIVAL | WEEKDAYS | MONTHS
 
@@ -97,7 +113,7 @@ def rivals_in(text: str, known: Collection[str]) -> list[Mention]:
 
 def _name_in(text: str, start: int, end: int) -> tuple[int, int] | None:
     """The part of text[start:end] that can be a firm's name, or None."""
-    words = [match for match in re.finditer(r"[^\s&]+", text[start:end])]
+    words = list(re.finditer(r"[^\s&]+", text[start:end]))
     while words and _is_nobody(words[-1][0]):
         words.pop()
     while words and _is_nobody(words[0][0]):
@@ -112,7 +128,7 @@ def _name_in(text: str, start: int, end: int) -> tuple[int, int] | None:
 
 def _stem(word: str) -> str:
     """A word without possessive and punctuation at its end: "Nimbral's" is Nimbral."""
-    return re.sub(r"['’]s?$|[-'+.]+$", "", word)
+    return re.sub(r"['\u2019]s?$|[-'+.]+$", "", word)
 
 
 def _is_nobody(word: str) -> bool:

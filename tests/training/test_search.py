@@ -11,7 +11,7 @@ from training.data import TrainingData, prepare
 from training.recipes import BASELINES, STAGE_AGE, Recipe, recipes
 from training.search import Search, choose_recipe
 from training.splits import make_folds
-from training.tracking import metric_name
+from training.experiment import metric_name
 from training.tuning import best_of, tune
 from training.uncertainty import learn_spread, of_drift, similar_deals
 from training.weights import Weighting
