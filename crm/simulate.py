@@ -107,23 +107,24 @@ def simulate(
     users = hire(n_deals, first_day, last_day, rng)
     accounts = found_accounts(max(1, round(n_deals / DEALS_PER_ACCOUNT)), users, rng)
     weight = rng.gamma(0.8, 1.0, len(accounts.name))
-    account = rng.choice(len(weight), n_deals, p=weight / weight.sum())
+    weight = weight / weight.sum()
+    account = rng.choice(len(weight), n_deals, p=weight)
     truth = None
     if weekly_truth:
         own = np.random.default_rng([seed, 1])  # apart, so that the CRM is the same without it
         values = fit_values(dials, first_day, last_day, accounts, users, own,
                             lambda share: progress("finding the win probabilities", share))  # fmt: skip
-        truth = Truth(values, account, last_day, lambda share: progress("letting the deals run", share))
+        truth = Truth(values, account, last_day, lambda share: progress("letting the deals run", share), len(weight))
     else:
         progress("letting the deals run", 0.0)
-    returning = Returning(n_deals, len(weight), users, np.random.default_rng([seed, 2]))
+    returning = Returning(n_deals, weight, users, np.random.default_rng([seed, 2]))
     course = run(n_deals, first_day, last_day, accounts, users, account, dials, rng, truth, returning)
     exporter = Exporter(course, accounts, users, returning, rng)
     weekly = None if truth is None else truth.table(exporter.deal_ids)
     winbacks = None
     if winback_truth:
         progress("finding the chances of winning back", 0.0)
-        sources = Sources(course, accounts, returning, weight / weight.sum(), first_day)
+        sources = Sources(course, accounts, returning, first_day)
         own = np.random.default_rng([seed, 3])
         winbacks = find_winbacks(dials, first_day, sources, users, exporter.account_ids, own)
     return SimulatedCrm(exporter.tables(), exporter.truth(), weekly, winbacks, seed, until, dials)

@@ -320,7 +320,7 @@ def run(
         newcomers = np.arange(entered, until, dtype=np.int64)
         follows = np.full(len(newcomers), -1)
         if returning is not None:
-            returning.enter(newcomers, day, week_end, deals.account, deals.product)
+            returning.enter(newcomers, day, week_end, deals.account, deals.product, customer)
             follows = returning.follows[newcomers]
             _log_news(log, *returning.news(max(day, first_day) * DAY, week_end), state)
         _enter(newcomers, deals, state, accounts, users, customer, p, rng, follows)

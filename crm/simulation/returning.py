@@ -25,23 +25,23 @@ from crm.simulation.reasons import LOSS_REASONS, loss_reasons
 from crm.tables import DAY, FloatArray, IntArray
 
 RETURNS = {
-    "price_value": (0.28, 30.0, 0.5),
-    "budget": (0.5, 0.0, 0.0),
-    "feature_gap": (0.25, 52.0, 0.5),
+    "price_value": (0.35, 30.0, 0.5),
+    "budget": (0.55, 0.0, 0.0),
+    "feature_gap": (0.3, 52.0, 0.5),
     "integration_technical": (0.2, 52.0, 0.5),
     "product_misfit": (0.06, 60.0, 0.6),
-    "implementation_capacity": (0.4, 32.0, 0.4),
+    "implementation_capacity": (0.45, 32.0, 0.4),
     "security_legal_procurement": (0.15, 45.0, 0.5),
-    "competitor": (0.35, 0.0, 0.0),
+    "competitor": (0.45, 0.0, 0.0),
     "incumbent_or_in_house": (0.22, 52.0, 0.2),
-    "indecision": (0.38, 24.0, 0.6),
+    "indecision": (0.45, 24.0, 0.6),
     "no_need": (0.1, 60.0, 0.6),
-    "timing_deferred": (0.7, 0.0, 0.0),
+    "timing_deferred": (0.75, 0.0, 0.0),
     "project_cancelled": (0.03, 60.0, 0.5),
     "organisational_change": (0.3, 40.0, 0.5),
     "no_authority": (0.2, 35.0, 0.6),
     "unresponsive": (0.18, 30.0, 0.7),
-    "sales_execution": (0.32, 24.0, 0.6),
+    "sales_execution": (0.4, 24.0, 0.6),
     "unqualified": (0.02, 60.0, 0.5),
     "invalid_duplicate": (0.0, 60.0, 0.5),
     "unclear": (0.2, 40.0, 0.6),
@@ -58,14 +58,16 @@ NAMED_MONTHS = (3, 15)
 SPREAD_WEEKS = 5.0
 """Standard deviation of the return around a date of the calendar, in weeks."""
 
-INTEREST, STAGE, CHAMPION_THEN = 0.6, 0.25, 0.4
+INTEREST, STAGE, CHAMPION_THEN = 0.3, 0.4, 0.7
 """Effects on the log-odds of a return: of the hidden interest, of each stage beyond the second, of a champion."""
+STAYS = 0.1
+"""Share of the ordinary deals of an account that has lost one, and is no customer, that it enters all the same."""
 SAME_SIZE = 0.8
 """Correlation of a returning deal's size with that of the lost one."""
 
 NEWS_RATE = 0.3 / 52
 """Weekly probability that a new champion turns up at an account that has lost a deal."""
-NEWS_SHARE, NEWS_WEEKS, NEWS_SPREAD = 0.35, 8.0, 0.5
+NEWS_SHARE, NEWS_WEEKS, NEWS_SPREAD = 0.5, 8.0, 0.5
 """Share of them that a deal follows in the middling case, median weeks until then, and spread of the logarithm."""
 
 
@@ -181,9 +183,17 @@ class Returning:
         entered: Deals that entered in each week of the run, and how many of them returned, shape (n_weeks, 2).
     """
 
-    def __init__(self, n_deals: int, n_accounts: int, users: Users, rng: np.random.Generator) -> None:
-        """Begin with nothing lost."""
-        self.rng, self.users = rng, users
+    def __init__(self, n_deals: int, weight: FloatArray, users: Users, rng: np.random.Generator) -> None:
+        """Begin with nothing lost.
+
+        Args:
+            n_deals: Number of deals of the run.
+            weight: Share of each account in the ordinary deals, shape (n_accounts,), adding up to 1.
+            users: The sellers.
+            rng: Where all chance in here comes from.
+        """
+        n_accounts = len(weight)
+        self.rng, self.users, self.weight = rng, users, weight
         self.interest = rng.standard_normal(n_accounts)
         self.reason = np.full(n_deals, -1)
         self.ahead = np.zeros(n_deals, dtype=np.int64)
@@ -197,7 +207,8 @@ class Returning:
         self.first_lost = np.full(n_accounts, NEVER_DAY)
         """Day of each account's first loss of new business, in days since 1970; far away where it has none."""
 
-    def enter(self, rows: IntArray, day: int, week_end: int, account: IntArray, product: IntArray) -> None:
+    def enter(self, rows: IntArray, day: int, week_end: int, account: IntArray, product: IntArray,
+              customer: BoolArray) -> None:  # fmt: skip
         """Give the deals that are due their place among those that enter in a week.
 
         Args:
@@ -206,13 +217,23 @@ class Returning:
             week_end: Its end, in microseconds.
             account: Row of every deal's account, shape (n_deals,); changed for those that return.
             product: Every deal's product, likewise.
+            customer: Whether each account is a customer, shape (n_accounts,).
         """
+        self._keep_away(rows, day, account, customer)
         before, chance = self._due.take(-(-week_end // DAY), len(rows))
         places = self.rng.permutation(rows)[: len(before)]
         account[places], product[places] = account[before], product[before]
         self.follows[places] = before
         self._returned.append((chance, day))
         self.entered.append((len(rows), len(before)))
+
+    def _keep_away(self, rows: IntArray, day: int, account: IntArray, customer: BoolArray) -> None:
+        """Give most of the ordinary deals of accounts that have lost one to others."""
+        away = (self.first_lost < day) & ~customer
+        moving = rows[away[account[rows]] & (self.rng.random(len(rows)) >= STAYS)]
+        others = self.weight * ~away
+        if len(moving) and others.sum() > 0:
+            account[moving] = self.rng.choice(len(others), len(moving), p=others / others.sum())
 
     def lost(self, rows: IntArray, new_business: BoolArray, state: State, owner: IntArray, account: IntArray,
              closed: IntArray) -> None:  # fmt: skip

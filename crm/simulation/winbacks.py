@@ -192,14 +192,12 @@ class Sources:
         course: The run.
         accounts: The buyers.
         returning: What brought accounts back in it.
-        weight: Share of each account in the ordinary deals, shape (n_accounts,), adding up to 1.
         first_day: First day of entry.
     """
 
     course: Course
     accounts: Accounts
     returning: Returning
-    weight: FloatArray
     first_day: int
 
 
@@ -281,8 +279,8 @@ class _Lines:
         share = expit(logit(r.NEWS_SHARE) + r.INTEREST * interest)
         news = Chances(chosen, chosen, chosen, share, np.full(n, r.NEWS_WEEKS), np.full(n, r.NEWS_SPREAD), chosen)
         after = share[:, None] * news.passed(np.broadcast_to(np.arange(1.0, WEEKS + 1), (n, WEEKS)))
-        ordinary = _ordinary_per_week(sources, day) * sources.weight[chosen][:, None]
-        self.rate = ordinary * np.where(customer[:, None] > 0, OTHER_BUSINESS, 1.0) + r.NEWS_RATE * after
+        ordinary = _ordinary_per_week(sources, day) * sources.returning.weight[chosen][:, None]
+        self.rate = ordinary * np.where(customer[:, None] > 0, OTHER_BUSINESS, r.STAYS) + r.NEWS_RATE * after
 
     def _following(self, interest: FloatArray, odds: FloatArray) -> FloatArray:
         """Probability that a deal is lost and followed by another m weeks after its entry, shape (n, WEEKS)."""

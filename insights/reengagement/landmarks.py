@@ -1,7 +1,11 @@
 """Rows to learn from: accounts that had lost a deal, on the first of each month, and whether they were won back.
 
 A row is what the queue would have held on that day: the account's newest loss that counts, at least `least_days` old,
-and no deal won since. It is followed for the horizon; one whose horizon has not ended is censored: not "not won back".
+and no deal won since. It is followed for the horizon; one whose horizon has not ended is censored, and is learned from
+when it has. What is known early of such rows are their quick win-backs only. Weights 1 / G (`models.censoring`) cannot
+make up for the rest here: whether a row is censored is decided by the date of its landmark alone, so that given the
+date, which features such as the length of an account's record give away, G is 1 or 0. A model fitted with such weights
+takes recent landmarks for sure win-backs.
 """
 
 from __future__ import annotations
@@ -15,7 +19,6 @@ from numpy.typing import NDArray
 from crm.tables import DAY, FloatArray, IntArray, micros, moment
 from features.records import NEVER
 from insights.reengagement.losses import Accounts, Lost
-from models.censoring import FollowUp
 
 MOST_ROWS = 200_000
 """Rows learned from at most: of more, those of every k-th account."""
@@ -67,30 +70,17 @@ class Landmarks:
         """The chosen rows."""
         return Landmarks(self.lost.take(rows), self.won_at[rows], self.until[rows], self.end)
 
-    def known_by(self, end: int) -> NDArray[np.bool_]:
-        """Rows whose answer was known at a moment: won back, or followed to the end of the horizon."""
-        return (self.won_at < end) | (self.until <= end)
+    def followed(self, end: int) -> NDArray[np.bool_]:
+        """Rows that had been followed to the end of their horizon by a moment."""
+        return self.until <= end
 
     def won_back(self) -> FloatArray:
         """1 where it was won back within the horizon, else 0."""
         return (self.won_at != NEVER).astype(np.float64)
 
-    def weights(self, end: int, start: int | None = None) -> FloatArray:
-        """Weight of the rows known by `end`: 1 / G for those that stand for others not followed so long.
-
-        Args:
-            end: What happened at or after it is not known.
-            start: First landmark of the population; by default all landmarks before `end`.
-        """
-        answered = np.minimum(self.won_at, self.until)
-        follow = FollowUp(self.lost.as_of, answered)
-        known = self.known_by(end)
-        # An answer at `end` itself, of a horizon that ends there, is known: the follow-up counts it as just before.
-        return follow.weights(self.lost.as_of[known], np.minimum(answered[known], end - 1), start, end)
-
-    def accounts_won_back(self, end: int) -> int:
-        """Number of accounts won back before a moment."""
-        return len(np.unique(self.lost.account[self.won_at < end]))
+    def accounts_won_back(self) -> int:
+        """Number of accounts won back."""
+        return len(np.unique(self.lost.account[self.won_at != NEVER]))
 
 
 def landmarks(accounts: Accounts, end: int, horizon: int, left_out: NDArray[np.bool_]) -> Landmarks:
