@@ -40,6 +40,7 @@ from serving.errors import (
 from serving.front import Front, bounded_body, error_response
 from serving.measures import Measures
 from serving.problems import details_of
+from serving.reengagement import Reengagement, add_reengagement
 from serving.requests import DealsQuery, OneDealQuery, SentDeal
 from serving.scorer import Current
 
@@ -56,6 +57,7 @@ REPORT_HEADERS = {
 def create_app(
     store_url: str, registry: Registry, *, refresh_seconds: float = 2.0, max_deals: int = 1000,
     max_body_bytes: int = 20_000_000, allowed_hosts: Sequence[str] = LOOPBACK_NAMES,
+    reengagement: Reengagement | None = None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> FastAPI:  # fmt: skip
     """Make the app. It begins to look for the store and the champion when it starts, and stops when it ends.
@@ -67,6 +69,7 @@ def create_app(
         max_deals: Most deals that one request may send.
         max_body_bytes: Largest body of a request.
         allowed_hosts: Accepted names in the Host header, without ports.
+        reengagement: How queues of lost deals are made; by default with the built-in reasons, kept in memory only.
         now: The clock.
     """
     measures = Measures()
@@ -88,6 +91,7 @@ def create_app(
     _answer_errors(app)
     _add_deals(app, champion, measures, lambda: micros(now()))
     _add_score(app, champion, measures, lambda: micros(now()), max_deals, max_body_bytes)
+    add_reengagement(app, champion, reengagement or Reengagement(), lambda: micros(now()))
     _add_models(app, champion)
     _add_state(app, champion, measures)
     return app

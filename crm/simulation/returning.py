@@ -26,25 +26,25 @@ from crm.tables import DAY, FloatArray, IntArray
 
 RETURNS = {
     "price_value": (0.35, 30.0, 0.5),
-    "budget": (0.55, 0.0, 0.0),
+    "budget": (0.45, 0.0, 0.0),
     "feature_gap": (0.3, 52.0, 0.5),
-    "integration_technical": (0.2, 52.0, 0.5),
-    "product_misfit": (0.06, 60.0, 0.6),
-    "implementation_capacity": (0.45, 32.0, 0.4),
-    "security_legal_procurement": (0.15, 45.0, 0.5),
-    "competitor": (0.45, 0.0, 0.0),
-    "incumbent_or_in_house": (0.22, 52.0, 0.2),
-    "indecision": (0.45, 24.0, 0.6),
-    "no_need": (0.1, 60.0, 0.6),
-    "timing_deferred": (0.75, 0.0, 0.0),
+    "integration_technical": (0.28, 52.0, 0.5),
+    "product_misfit": (0.2, 60.0, 0.6),
+    "implementation_capacity": (0.4, 32.0, 0.4),
+    "security_legal_procurement": (0.25, 45.0, 0.5),
+    "competitor": (0.4, 0.0, 0.0),
+    "incumbent_or_in_house": (0.3, 52.0, 0.2),
+    "indecision": (0.4, 24.0, 0.6),
+    "no_need": (0.2, 60.0, 0.6),
+    "timing_deferred": (0.6, 0.0, 0.0),
     "project_cancelled": (0.03, 60.0, 0.5),
-    "organisational_change": (0.3, 40.0, 0.5),
-    "no_authority": (0.2, 35.0, 0.6),
-    "unresponsive": (0.18, 30.0, 0.7),
+    "organisational_change": (0.35, 40.0, 0.5),
+    "no_authority": (0.3, 35.0, 0.6),
+    "unresponsive": (0.3, 30.0, 0.7),
     "sales_execution": (0.4, 24.0, 0.6),
-    "unqualified": (0.02, 60.0, 0.5),
+    "unqualified": (0.05, 60.0, 0.5),
     "invalid_duplicate": (0.0, 60.0, 0.5),
-    "unclear": (0.2, 40.0, 0.6),
+    "unclear": (0.3, 40.0, 0.6),
 }
 """Of each true reason of a loss: the share that returns in the middling case, the median weeks until then, and the
 standard deviation of their logarithm. A median of 0: the time follows the calendar (`_calendar`)."""
@@ -58,14 +58,12 @@ NAMED_MONTHS = (3, 15)
 SPREAD_WEEKS = 5.0
 """Standard deviation of the return around a date of the calendar, in weeks."""
 
-INTEREST, STAGE, CHAMPION_THEN = 0.3, 0.4, 0.7
+INTEREST, STAGE, CHAMPION_THEN = 0.2, 0.5, 0.9
 """Effects on the log-odds of a return: of the hidden interest, of each stage beyond the second, of a champion."""
-STAYS = 0.1
-"""Share of the ordinary deals of an account that has lost one, and is no customer, that it enters all the same."""
 SAME_SIZE = 0.8
 """Correlation of a returning deal's size with that of the lost one."""
 
-NEWS_RATE = 0.3 / 52
+NEWS_RATE = 0.4 / 52
 """Weekly probability that a new champion turns up at an account that has lost a deal."""
 NEWS_SHARE, NEWS_WEEKS, NEWS_SPREAD = 0.5, 8.0, 0.5
 """Share of them that a deal follows in the middling case, median weeks until then, and spread of the logarithm."""
@@ -228,9 +226,9 @@ class Returning:
         self.entered.append((len(rows), len(before)))
 
     def _keep_away(self, rows: IntArray, day: int, account: IntArray, customer: BoolArray) -> None:
-        """Give most of the ordinary deals of accounts that have lost one to others."""
+        """Give the ordinary deals of accounts that have lost one, and are no customers, to others."""
         away = (self.first_lost < day) & ~customer
-        moving = rows[away[account[rows]] & (self.rng.random(len(rows)) >= STAYS)]
+        moving = rows[away[account[rows]]]
         others = self.weight * ~away
         if len(moving) and others.sum() > 0:
             account[moving] = self.rng.choice(len(others), len(moving), p=others / others.sum())

@@ -280,7 +280,7 @@ class _Lines:
         news = Chances(chosen, chosen, chosen, share, np.full(n, r.NEWS_WEEKS), np.full(n, r.NEWS_SPREAD), chosen)
         after = share[:, None] * news.passed(np.broadcast_to(np.arange(1.0, WEEKS + 1), (n, WEEKS)))
         ordinary = _ordinary_per_week(sources, day) * sources.returning.weight[chosen][:, None]
-        self.rate = ordinary * np.where(customer[:, None] > 0, OTHER_BUSINESS, r.STAYS) + r.NEWS_RATE * after
+        self.rate = ordinary * np.where(customer[:, None] > 0, OTHER_BUSINESS, 0.0) + r.NEWS_RATE * after
 
     def _following(self, interest: FloatArray, odds: FloatArray) -> FloatArray:
         """Probability that a deal is lost and followed by another m weeks after its entry, shape (n, WEEKS)."""

@@ -32,8 +32,10 @@ OWN: dict[str, tuple[Unit, str]] = {
     "days_since_loss": ("days", "time since the loss"),
     "loss_reason": ("category", "reason of the loss"),
     "reason_confidence": ("ratio", "how sure the reason is"),
+    "reason_phase": ("category", "time after this reason"),
+    "named_date": ("category", "date named in the note"),
     "days_past_named_date": ("days", "time since the date named in the note"),
-    "days_past_contract_end": ("days", "time since the end of the rival's contract"),
+    "contract_end": ("category", "end of the rival's contract"),
     "account_pace": ("rate", "deals a year of the account"),
     "account_deals_year": ("count", "deals the account entered in a year"),
     "account_returns": ("count", "times the account came back before"),
@@ -50,6 +52,19 @@ OWN: dict[str, tuple[Unit, str]] = {
     "months_to_budget": ("number", "months to the next budget year"),
 }
 """Features of its own: unit, and what each is in the words of a rep."""
+
+
+AHEAD = ("long past", "past", "about now or within the horizon", "late in the horizon", "after the horizon")
+"""Where a date lies: half a year past or more; two months past or more; and so on."""
+PHASES = ("before the usual days", "within the usual days", "after the usual days")
+
+
+def phases(taxonomy: Taxonomy, reason: Coded, days: FloatArray) -> Coded:
+    """Whether a loss lies before, within or after the days that the taxonomy names for its reason (`wait_days`)."""
+    waits = {item.id: item.wait_days for item in taxonomy.reasons if item.wait_days is not None}
+    window = np.array([*(waits.get(level, (np.nan, np.nan)) for level in reason.levels), (np.nan, np.nan)])[reason.codes]
+    codes = (days >= window[:, 0]).astype(np.int32) + (days > window[:, 1])
+    return Coded(np.where(np.isnan(window[:, 0]), -1, codes).astype(np.int32), PHASES)
 
 
 @dataclass(frozen=True)
@@ -115,16 +130,26 @@ class Knowing:
         ]
         days = np.array([np.nan if item is None else float(micros(item.day)) for item in named])
         contract_end = self._contract_end(lost)
+        phase = phases(self.taxonomy, reasons.reason, (lost.as_of - lost.lost_at) / DAY)
         columns |= {
             "days_since_loss": (lost.as_of - lost.lost_at) / DAY,
             "loss_reason": reasons.reason,
             "reason_confidence": reasons.confidence,
             "days_past_named_date": (lost.as_of - days) / DAY,
-            "days_past_contract_end": (lost.as_of - contract_end) / DAY,
+            "reason_phase": phase,
+            "named_date": self._ahead(days, lost.as_of),
+            "contract_end": self._ahead(contract_end, lost.as_of),
             "months_to_budget": self._months_to_budget(lost.as_of),
         }
         columns |= self._of_account(lost) | self._of_people(lost)
         return Known(FeatureMatrix(columns, n), reasons, named, contract_end)
+
+    def _ahead(self, when: FloatArray, as_of: IntArray) -> Coded:
+        """Where a date lies, as seen from the moments; missing where there is none."""
+        late = self.accounts.options.horizon * 30.4 * DAY
+        edges = np.array([-180 * DAY, -60 * DAY, 0.75 * late, late])
+        codes = np.searchsorted(edges, when - as_of)
+        return Coded(np.where(np.isnan(when), -1, codes).astype(np.int32), AHEAD)
 
     def _of_account(self, lost: Lost) -> dict[str, FloatArray | Coded]:
         accounts = self.accounts

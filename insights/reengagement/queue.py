@@ -68,7 +68,6 @@ class Row:
         method: `model` or `prior`: what the probability rests on.
         why: Why it ranks here, the weightiest first.
         similar: Deals like it that did come back.
-        held_out: Whether it was drawn to be left alone, for the comparison.
     """
 
     rank: int
@@ -97,7 +96,6 @@ class Row:
     method: str
     why: list[str]
     similar: list[Similar]
-    held_out: bool = False
 
 
 @dataclass(frozen=True)

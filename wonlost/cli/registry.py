@@ -82,14 +82,20 @@ def serve(
     store: StoreOption = "",
 ) -> None:
     """Serve the API on loopback."""
+    from insights.money import read_rates
     from serving.app import create_app
     from serving.errors import ListenError, PortTakenError
+    from serving.reengagement import Reengagement
     from serving.server import serve as run_server
 
     chosen = settings(store)
+    reengagement = Reengagement(
+        chosen.reengagement(12), taxonomy_of(chosen, "loss"),
+        read_rates(chosen.rates) if chosen.rates is not None else None, chosen.var / "reengagement",
+    )  # fmt: skip
     app = create_app(
         chosen.store_url, registry_of(chosen), refresh_seconds=chosen.refresh_seconds, max_deals=chosen.max_deals,
-        max_body_bytes=chosen.max_body_bytes,
+        max_body_bytes=chosen.max_body_bytes, reengagement=reengagement,
     )  # fmt: skip
 
     def listening(address: str) -> None:
