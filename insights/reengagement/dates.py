@@ -247,7 +247,7 @@ _PAST = re.compile(r"(?:since|last|seit|letzte[nrsm]?|depuis|desde|scorso|dernie
 
 @cache
 def _compiled() -> list[tuple[re.Pattern[str], Callable[[_Told], date | None]]]:
-    return [(re.compile(rf"(?<![\w/.-])(?:{pattern})(?![\w%])"), work) for pattern, work in _PATTERNS]
+    return [(re.compile(rf"(?<![\w/.-])(?:{pattern})(?![\w%]|[.,]\d)"), work) for pattern, work in _PATTERNS]
 
 
 def fold(text: str) -> str:

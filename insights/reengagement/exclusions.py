@@ -118,7 +118,8 @@ def sort_out(
     for deal in deals[left_out[deals]].tolist():
         excluded[why[deal]] += 1
     excluded[OLDER] = int((~left_out[deals]).sum()) - len(lost)
-    excluded[CUSTOMERS] = int(((history.won == 0) & ~accounts.fresh & (history.closed < as_of)).sum())
+    closed, when_closed = accounts.closings(won=False)
+    excluded[CUSTOMERS] = len(np.unique(closed[~accounts.fresh[closed] & (when_closed < as_of)]))
     out = _account_wide(accounts, opted_out(history, options))
     checks = (
         (OPTED_OUT, out[lost.account]),

@@ -28,6 +28,9 @@ TAKEN_OVER = (
 """Features of deals (`features/families`) that mean the same of a lost one. None that drifts with the calendar, such
 as a win rate of all: the rows learned from lie a whole horizon back, and it would tell little but how long ago."""
 
+COMPANYS_OWN = ("custom.", "account.")
+"""Names of features from a company's own columns begin so; they are taken over too."""
+
 OWN: dict[str, tuple[Unit, str]] = {
     "days_since_loss": ("days", "time since the loss"),
     "loss_reason": ("category", "reason of the loss"),
@@ -96,7 +99,9 @@ class Knowing:
     def __init__(self, accounts: Accounts, taxonomy: Taxonomy, reader: Reader | None = None) -> None:
         self.accounts, self.taxonomy, self.reader = accounts, taxonomy, reader
         history = accounts.history
-        self._features = [item for item in features_of(history) if item.name in TAKEN_OVER]
+        self._features = [
+            item for item in features_of(history) if item.name in TAKEN_OVER or item.name.startswith(COMPANYS_OWN)
+        ]
         activities, roles = history.activities, history.contact_roles
         self._activities = self._by_account(activities, ("inbound", "outbound"))
         self._champions = self._by_account(roles, ("champion",))

@@ -61,8 +61,8 @@ class Accounts:
         field = history.field("opportunities.account_id")
         everyone = np.arange(history.n_deals, dtype=np.int64)
         self._ids = field.levels
-        entry = np.where(history.created == NAT, NAT, history.created + 1)  # as it was entered, should it have changed
-        codes = field.codes(everyone, entry).astype(np.int64)
+        self._entry = np.where(history.created == NAT, NAT, history.created + 1)
+        codes = field.codes(everyone, self._entry).astype(np.int64)
         lone = np.flatnonzero(codes < 0)
         codes[lone] = len(field.levels) + np.arange(len(lone))
         self.account: IntArray = codes
@@ -81,7 +81,8 @@ class Accounts:
     def _new_business(self) -> NDArray[np.bool_]:
         history = self.history
         field = history.field("opportunities.deal_type")
-        codes = np.asarray(field.current, dtype=np.int64)
+        everyone = np.arange(history.n_deals, dtype=np.int64)
+        codes = field.codes(everyone, self._entry).astype(np.int64)  # as it was entered, should it have changed
         ours = np.array([bool(self.options.customers.search(level)) for level in field.levels] + [False])
         known = codes >= 0
         before = Seen(self.wins, self.account, np.where(history.created == NAT, 0, history.created)).any()
@@ -89,7 +90,7 @@ class Accounts:
 
     # -- events by account -------------------------------------------------------------------------------------------
 
-    def _closings(self, won: bool) -> tuple[IntArray, IntArray]:
+    def closings(self, won: bool) -> tuple[IntArray, IntArray]:
         """Deals and times of all wins or losses, those that were undone later too."""
         deal, time, flags = self._undone
         rows = self._closed[self.history.won[self._closed] == (1 if won else 0)]
@@ -99,13 +100,13 @@ class Accounts:
     @cached_property
     def wins(self) -> Events:
         """Deals won."""
-        deal, time = self._closings(won=True)
+        deal, time = self.closings(won=True)
         return Events(self.account[deal], time, self.n_accounts)
 
     @cached_property
     def losses(self) -> Events:
         """New business lost; column `deal`."""
-        deal, time = self._closings(won=False)
+        deal, time = self.closings(won=False)
         fresh = self.fresh[deal]
         deal, time = deal[fresh], time[fresh]
         columns = {"deal": deal.astype(np.float64)}
@@ -173,19 +174,20 @@ class Accounts:
             since: Microseconds, shape (n_pairs,).
             known_by: Wins at or after it are not known.
         """
-        history = self.history
-        won = self._closed[(history.won[self._closed] == 1) & self.fresh[self._closed]]
-        won = won[(history.closed[won] < known_by) & (history.created[won] != NAT)]
+        created = self.history.created
+        won, won_at = self.closings(won=True)
+        kept = self.fresh[won] & (won_at < known_by) & (created[won] != NAT)
+        won, won_at = won[kept], won_at[kept]
         found = np.full(len(account), NEVER, dtype=np.int64)
         if not len(won) or not len(account):
             return found
         # Wins in order of account and entry; from each on, the earliest time of winning that follows in its account.
-        order = np.lexsort((history.created[won], self.account[won]))
-        won = won[order]
-        owner, times = self.account[won], np.unique(history.closed[won])
-        rank = np.searchsorted(times, history.closed[won]) + owner * (len(times) + 1)
+        order = np.lexsort((created[won], self.account[won]))
+        won, won_at = won[order], won_at[order]
+        owner, times = self.account[won], np.unique(won_at)
+        rank = np.searchsorted(times, won_at) + owner * (len(times) + 1)
         first = np.minimum.accumulate(rank[::-1])[::-1] - owner * (len(times) + 1)
-        seen = Events(owner, history.created[won], self.n_accounts).before(account, since)
+        seen = Events(owner, created[won], self.n_accounts).before(account, since)
         inside = np.minimum(seen, len(won) - 1)
         some = (seen < len(won)) & (owner[inside] == account)
         found[some] = times[first[inside[some]]]

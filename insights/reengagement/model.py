@@ -40,7 +40,7 @@ MOST_REFIT_ROWS = 20_000
 """Rows of each of these."""
 BIAS = 1.0
 """Squared bias of a well-held-back model, as a share of its variance (see `training.uncertainty`)."""
-TREES = TreeSize(trees=120, leaves=7, depth=4, learning_rate=0.05, min_rows=60, l2=10.0)
+TREES = TreeSize(trees=200, leaves=5, depth=3, learning_rate=0.04, min_rows=100, l2=10.0, column_share=0.5)
 
 PRIOR = "prior"
 KINDS: dict[str, Callable[[], Estimator]] = {
@@ -160,7 +160,7 @@ def fit(
         return only_prior(f"{told} in the history; a model of its own takes {least_winbacks}", nothing)
     said, moments = _at_past_moments(rows, matrix, taxonomy, horizon)
     if not len(said.row):
-        return only_prior(f"the history is too short to judge a model over {horizon} months", nothing)
+        return only_prior(f"past moments hold too few win-backs within {horizon} months to judge a model by", nothing)
     y = rows.won_back()[said.row]
     losses = {name: float(row_log_loss(Plain()(margin), y).mean()) for name, margin in said.margins.items()}
     judgement = Judgement(losses, len(y), moments)

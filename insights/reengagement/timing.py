@@ -78,9 +78,9 @@ def won_back_pairs(accounts: Accounts, rows: Landmarks) -> WonBack:
     history = accounts.history
     hits = np.flatnonzero(rows.won_at < rows.end)
     by_close: dict[tuple[int, int], int] = {}
-    won = np.flatnonzero((history.won == 1) & accounts.fresh)
-    for deal in won.tolist():
-        by_close[int(accounts.account[deal]), int(history.closed[deal])] = deal
+    for deal, won_at in zip(*(part.tolist() for part in accounts.closings(won=True)), strict=True):
+        if accounts.fresh[deal]:
+            by_close[int(accounts.account[deal]), won_at] = deal
     last: dict[int, int] = {}
     for row in hits.tolist():
         deal = by_close[int(rows.lost.account[row]), int(rows.won_at[row])]

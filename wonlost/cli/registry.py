@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from crm.tables import moment
-from wonlost.cli.console import SIMULATED, StoreOption, UsageError, out, registry_of, settings, table
+from wonlost.cli.console import SIMULATED, StoreOption, UsageError, out, registry_of, settings, table, taxonomy_of
 
 PORT = 8000
 
