@@ -58,12 +58,12 @@ NAMED_MONTHS = (3, 15)
 SPREAD_WEEKS = 5.0
 """Standard deviation of the return around a date of the calendar, in weeks."""
 
-INTEREST, STAGE, CHAMPION_THEN = 0.2, 0.5, 0.9
+INTEREST, STAGE, CHAMPION_THEN = 0.15, 0.6, 0.9
 """Effects on the log-odds of a return: of the hidden interest, of each stage beyond the second, of a champion."""
 SAME_SIZE = 0.8
 """Correlation of a returning deal's size with that of the lost one."""
 
-NEWS_RATE = 0.4 / 52
+NEWS_RATE = 0.6 / 52
 """Weekly probability that a new champion turns up at an account that has lost a deal."""
 NEWS_SHARE, NEWS_WEEKS, NEWS_SPREAD = 0.5, 8.0, 0.5
 """Share of them that a deal follows in the middling case, median weeks until then, and spread of the logarithm."""

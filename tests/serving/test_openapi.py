@@ -20,7 +20,9 @@ from serving.requests import EVENTS, ROWS
 from tests.serving.conftest import World
 
 REPORT = "/v1/models/{version}/report"
-ROUTES = ["/v1/deals", "/v1/deals/{deal_id}", "/v1/score", "/v1/models", REPORT, "/healthz", "/readyz", "/metrics"]
+MARK = "/v1/re-engagement/{deal_id}/mark"
+ROUTES = ["/v1/deals", "/v1/deals/{deal_id}", "/v1/score", "/v1/models", REPORT, "/healthz", "/readyz", "/metrics",
+          "/v1/re-engagement", MARK]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +36,7 @@ def test_every_route_is_documented_with_its_errors_and_examples(document: dict[s
     expected = {
         "/v1/deals": {"422"}, "/v1/deals/{deal_id}": {"404", "422"}, "/v1/score": {"413", "415", "422"},
         "/v1/models": {"503"}, REPORT: {"404", "422", "503"}, "/healthz": set(), "/readyz": {"503"}, "/metrics": set(),
+        "/v1/re-engagement": {"422", "503"}, MARK: {"404", "413", "415", "422", "503"},
     }  # fmt: skip
     for path, operations in document["paths"].items():
         for operation in operations.values():
@@ -51,7 +54,7 @@ def test_every_route_is_documented_with_its_errors_and_examples(document: dict[s
 def test_every_field_that_is_sent_or_answered_says_what_it_is(document: dict[str, Any]) -> None:
     schemas = document["components"]["schemas"]
     for name in ("DealState", "ScoreAnswer", "ReasonAnswer", "DealAnswer", "PostedScore", "SentOpportunities",
-                 "SentDeal"):  # fmt: skip
+                 "SentDeal", "LostDeal", "QueueAnswer", "MarkAnswer"):  # fmt: skip
         for field, schema in schemas[name]["properties"].items():
             assert schema.get("description") or "$ref" in schema or "anyOf" in schema, f"{name}.{field}"
 
