@@ -82,14 +82,15 @@ def reengagement(seeds: tuple[int, ...] = SEEDS, deals: int = DEALS) -> str:
     names = list(judged[0].rankings())
     rows: list[list[object]] = []
     for name in names:
-        shares = []
+        shares: list[object] = []
         for worth in ("won", "expected"):
             own = [_held(item, name, worth) for item in judged]
             best = [_held(item, names[0], worth) for item in judged]
             each = ", ".join(f"{a / b:.2f}" for a, b in zip(own, best, strict=True))
             shares += [f"{sum(own) / sum(best):.3f}", each]
         rows.append([name, *shares])
-    table = markdown(["ranking", "won back, of the truth's", "by seed", "expected, of the truth's", "by seed"], rows)
+    columns = ["ranking", "won back, of the truth's", "by seed", "expected, of the truth's", "by seed"]
+    table = markdown(columns, rows)
     n = sum(len(item.p) for item in judged)
     said = np.concatenate([item.p for item in judged])
     true = np.concatenate([item.truth for item in judged])
@@ -102,9 +103,10 @@ def reengagement(seeds: tuple[int, ...] = SEEDS, deals: int = DEALS) -> str:
         ["resting on", ", ".join(item.method for item in judged)],
         ["CPU seconds of a queue", ", ".join(f"{item.cpu:.1f}" for item in judged)],
     ]
-    head = (f"{len(seeds)} simulated companies (seeds {', '.join(map(str, seeds))}) of {deals:,} deals in {YEARS:g} years, "
-            f"queues at {AS_OF}, {n:,} rows, won back within {HORIZON} months. The top tenth by each ranking; "
-            "the goal is .90 for wonlost. Expected: true probability x amount in place of what happened to be won.")  # fmt: skip
+    numbers = ", ".join(map(str, seeds))
+    of = f"{len(seeds)} simulated companies (seeds {numbers}) of {deals:,} deals in {YEARS:g} years"
+    head = (f"{of}, queues at {AS_OF}, {n:,} rows, won back within {HORIZON} months. The top tenth by each ranking; "
+            "the goal is .90 for wonlost. Expected: true probability x amount in place of what happened to be won.")
     return f"{head}\n\n{table}\n\n{markdown(['', 'measured'], figures)}"
 
 

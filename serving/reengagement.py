@@ -227,8 +227,9 @@ def _deal(row: Row) -> LostDeal:
 
 
 def _mark(mark: Mark) -> MarkAnswer:
-    return MarkAnswer(id=mark.id, opportunity_id=mark.opportunity_id, mark=mark.kind,
-                      until=None if mark.until is None else moment(mark.until), by=mark.by, at=moment(mark.at))  # fmt: skip
+    until = None if mark.until is None else moment(mark.until)
+    return MarkAnswer(id=mark.id, opportunity_id=mark.opportunity_id, mark=mark.kind, until=until, by=mark.by,
+                      at=moment(mark.at))  # fmt: skip
 
 
 MARK_BODY: dict[str, Any] = {

@@ -35,7 +35,7 @@ from crm.simulation.frames import times
 from crm.simulation.hazards import EPOCH, State, rates
 from crm.simulation.parameters import Parameters
 from crm.simulation.reasons import LOSS_REASONS, loss_reasons
-from crm.simulation.returning import NEVER_DAY, Chances, Returning
+from crm.simulation.returning import Chances, Returning
 from crm.simulation.watching import Passed
 from crm.tables import DAY, NAT, FloatArray, IntArray
 
@@ -221,7 +221,8 @@ def winback_table(sources: Sources, kernel: Kernel, account_ids: np.ndarray) -> 
 
 
 def _landmarks(first_day: int, last_day: int) -> list[int]:
-    months = np.arange(np.datetime64(first_day, "D").astype("M8[M]") + 1, np.datetime64(last_day, "D").astype("M8[M]") + 1)
+    first, last = (np.datetime64(day, "D").astype("M8[M]") for day in (first_day, last_day))
+    months = np.arange(first + 1, last + 1)
     return [int(day) for day in months.astype("M8[D]").astype(np.int64) if day <= last_day]
 
 
@@ -361,5 +362,3 @@ def winback_truth(
     kernel = learn_kernel(p, first_day, sources.course.end // DAY, sources.accounts, users, rng)
     return winback_table(sources, kernel, account_ids)
 
-
-__all__ = ["HORIZONS", "NEVER_DAY", "Kernel", "Sources", "learn_kernel", "winback_table", "winback_truth"]

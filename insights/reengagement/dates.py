@@ -50,7 +50,7 @@ _UNSURE = {"may", "mars", "jan", "feb", "apr", "jun", "jul", "aug", "sep", "oct"
 """Words that are months only after a word of time: `they may`, `dec` for decision."""
 _SEASONS = {
     3: "spring|fruhjahr|fruhling|printemps|primavera",
-    6: "summer|sommer|ete|verano|estate",
+    6: "summer|sommer|(?:l ?'|cet |en )ete|verano|estate",
     9: "autumn|herbst|automne|otono|autunno|rentree",
     12: "winter|hiver|invierno|inverno",
 }
@@ -208,8 +208,8 @@ _HALVES = "|".join(
     f"(?P<h{k}>h{k}|{k}h|s{k}|(?:{_ORDINALS[k]}) (?:half|halbjahr|semestre|semestr[ei]))" for k in ("1", "2")
 )
 _NEXT = r"(?:next|nachste[nrsm]?|kommende[nrsm]?|coming|prochaine?s?|proxim[oa]s?|prossim[oa])"
-_FISCAL = (r"(?:fiscal year|financial year|fy|budget (?:year|cycle|round|planning)|geschaftsjahr|haushaltsjahr|budgetjahr|"
-           r"budgetrunde|exercice|annee budgetaire|cycle budgetaire|ejercicio|ano fiscal|presupuesto del proximo ano|"
+_FISCAL = (r"(?:fiscal year|financial year|fy|budget (?:year|cycle|round|planning)|geschaftsjahr|haushaltsjahr|"
+           r"budgetjahr|budgetrunde|exercice|annee budgetaire|cycle budgetaire|ejercicio|ano fiscal|presupuesto del proximo ano|"
            r"esercizio|anno fiscale)")
 _THIS_YEAR = r"(?:this (?:fiscal )?(?:year|yr|fy)|dieses jahr|in diesem jahr|cette annee|este ano|quest ?'? ?anno)"
 _BUDGET = r"(?:budget|bdgt|funds?|funding|money|geld|mittel|credits?|presupuesto|fondos|fondi|soldi)"
@@ -228,8 +228,8 @@ _PATTERNS: list[tuple[str, Callable[[_Told], date | None]]] = [
      _fiscal_start),
     (rf"(?:(?P<after>{_AFTER}) |in |im |by |until |{_NEXT} |this |en |au |a |para |per |call |again |to )?"
      rf"{_THE}(?:{_alternatives(_SEASONS, 'season')}){_YEAR}", _season),
-    (rf"(?:in|within|dans|d'ici|d'ici a|en|dentro de|tra|fra|innerhalb von) (?:about |etwa |ca\.? |environ |unos |circa )?"
-     rf"{_NUMBER} ?-? ?{_UNIT}", _ahead),
+    (rf"(?:in|within|dans|d'ici|d'ici a|en|dentro de|tra|fra|innerhalb von) "
+     rf"(?:about |etwa |ca\.? |environ |unos |circa )?{_NUMBER} ?-? ?{_UNIT}", _ahead),
     (rf"{_EXTENDED}\b.{{0,40}}?(?:by|for|um|de|por|di|per) (?:another )?{_NUMBER} ?{_UNIT}", _ahead),
     (rf"{_NEXT} {_UNIT}", _coming),
     (rf"{_UNIT} (?:prochaine?|que viene|proxim[oa]|prossim[oa])", _coming),

@@ -65,7 +65,8 @@ PHASES = ("before the usual days", "within the usual days", "after the usual day
 def phases(taxonomy: Taxonomy, reason: Coded, days: FloatArray) -> Coded:
     """Whether a loss lies before, within or after the days that the taxonomy names for its reason (`wait_days`)."""
     waits = {item.id: item.wait_days for item in taxonomy.reasons if item.wait_days is not None}
-    window = np.array([*(waits.get(level, (np.nan, np.nan)) for level in reason.levels), (np.nan, np.nan)])[reason.codes]
+    none = (np.nan, np.nan)
+    window = np.array([*(waits.get(level, none) for level in reason.levels), none], dtype=np.float64)[reason.codes]
     codes = (days >= window[:, 0]).astype(np.int32) + (days > window[:, 1])
     return Coded(np.where(np.isnan(window[:, 0]), -1, codes).astype(np.int32), PHASES)
 

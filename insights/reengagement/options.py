@@ -8,7 +8,10 @@ from functools import cached_property
 
 HORIZONS = (6, 12, 18)
 """Months after a landmark for which win-backs are followed."""
-CUSTOMER_BUSINESS = r"renew|expan|up-?\s?sell|cross-?\s?sell|add-?\s?on|existing|verl[aä]nger|erweiter|renouvel|renov|rinnov|estensione"
+CUSTOMER_BUSINESS = (
+    r"renew|expan|up-?\s?sell|cross-?\s?sell|add-?\s?on|existing|verl[aä]nger|erweiter|renouvel|renov|rinnov|"
+    r"estensione"
+)
 """Deal types that are business with customers: renewals and expansions are kept apart from win-backs."""
 
 

@@ -20,7 +20,7 @@ from features.matrix import FeatureMatrix
 from insights.money import Amounts, Rates, amounts_of
 from insights.reengagement.amounts import AmountLine
 from insights.reengagement.exclusions import left_out_deals, sort_out, why_left_out
-from insights.reengagement.features import Known, Knowing
+from insights.reengagement.features import Knowing, Known
 from insights.reengagement.landmarks import landmarks
 from insights.reengagement.losses import Accounts, Lost
 from insights.reengagement.model import PRIOR, Told, WinbackModel, fit

@@ -1,4 +1,4 @@
-"""When another call is best: the date that was asked for, the end of a contract, or what the history or a prior says."""
+"""When another call is best: on the date asked for, before a contract ends, or as the history or a prior says."""
 
 from __future__ import annotations
 

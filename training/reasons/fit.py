@@ -53,7 +53,7 @@ class Fitted:
 
 def fit_reasons(
     texts: Sequence[str], labels: Sequence[str | Sequence[str]], taxonomy: Taxonomy, *,
-    encoder: SentenceEncoder | None = None, settings: FitSettings = FitSettings(),  # noqa: B008 (frozen)
+    encoder: SentenceEncoder | None = None, settings: FitSettings = FitSettings(),
     rivals: Sequence[str] = (), templates: Sequence[str] = (),
 ) -> Fitted:  # fmt: skip
     """Fit a model of reasons.

@@ -48,8 +48,8 @@ def queue(
                                                                  "with everything that there is about each deal.")
     ] = "",
     hold_out: Annotated[
-        float, typer.Option(metavar="SHARE", help="Draw this share of the queue's accounts at random, to be left alone, "
-                                                  "and keep the draw: `wonlost reengage compare` says what calling "
+        float, typer.Option(metavar="SHARE", help="Draw this share of the queue's accounts at random, to be left alone "
+                                                  "from now on: `wonlost reengage compare` says later what calling "
                                                   "the others brought.")
     ] = 0.0,
     seed: Annotated[int, typer.Option(help="Seed of the draw.")] = 0,

@@ -43,6 +43,7 @@ CASES = [
     ("l'année prochaine", "2027-01-01", "année prochaine"),
     ("dans trois mois", "2026-08-04", "dans trois mois"),
     ("après le T3", "2026-10-01", "après le T3"),
+    ("à revoir après l'été", "2026-09-01", "après l'été"),
     # Spanish
     ("el año que viene", "2027-01-01", "año que viene"),
     ("volver a llamar en marzo", "2027-03-01", "en marzo"),
@@ -66,7 +67,7 @@ def test_what_a_note_names(note: str, day: str, words: str | None) -> None:
 @pytest.mark.parametrize("note", [
     "", "No answer for 6 weeks", "they may come back", "dec was made by HQ", "went dark since March",
     "We lost in 2024", "quote of 2027.50 EUR each", "31.02.2027", "last quarter was bad", "ROI after 3 demos",
-    "Q1 2020", "n/a", "tried 5 times",
+    "Q1 2020", "n/a", "le contrat n'a pas été validé", "tried 5 times",
 ])  # fmt: skip
 def test_what_names_no_date_ahead(note: str) -> None:
     assert named_date(note, WRITTEN) is None
@@ -107,7 +108,8 @@ def test_any_text_gives_a_day_ahead_or_none(text: str, written: date, start: int
 @settings(deadline=None, derandomize=True, database=None, max_examples=200)
 @given(st.lists(st.sampled_from(
     ["after", "Q3", "2027", "next", "year", "in", "6", "months", "31.12.2026", "May", "nach", "dem", "Sommer", "29",
-     "février", "dans", "un", "an", "end of", "H2", "FY27", "budget", "this year", "\n", "00/2027"]), max_size=8))  # fmt: skip
+     "février", "dans", "un", "an", "end of", "H2", "FY27", "budget", "this year", "\n", "00/2027"]
+), max_size=8))  # fmt: skip
 def test_words_of_time_in_any_order_do_no_harm(words: list[str]) -> None:
     found = named_date(" ".join(words), date(2026, 12, 31))
     assert found is None or found.day > date(2026, 12, 31)

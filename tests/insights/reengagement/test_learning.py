@@ -66,7 +66,8 @@ def test_what_was_won_at_the_end_or_later_is_not_known() -> None:
 
 
 def test_months() -> None:
-    assert month_starts(micros("2025-01-31"), micros("2025-03-01")).tolist() == [micros("2025-02-01"), micros("2025-03-01")]
+    found = month_starts(micros("2025-01-31"), micros("2025-03-01"))
+    assert found.tolist() == [micros("2025-02-01"), micros("2025-03-01")]
     assert month_starts(micros("2025-01-31"), micros("2025-01-31")).tolist() == []
     later = months_later(np.array([micros("2025-08-31"), micros("2025-12-01")]), 6)
     assert later.tolist() == [micros("2026-02-28"), micros("2026-06-01")]
@@ -75,7 +76,9 @@ def test_months() -> None:
 # -- the prior ---------------------------------------------------------------------------------------------------------
 
 
-def made_up(n: int, won_share: float, *, months: int = 12, seed: int = 0) -> tuple[Landmarks, FeatureMatrix, FloatArray]:
+def made_up(
+    n: int, won_share: float, *, months: int = 12, seed: int = 0
+) -> tuple[Landmarks, FeatureMatrix, FloatArray]:
     """n accounts over 48 months, of which a share is won back within the horizon, more so where x is high."""
     rng = np.random.default_rng(seed)
     first = month_starts(micros("2020-01-01"), micros("2024-01-01"))
@@ -227,7 +230,8 @@ def test_the_key_changes_with_all_that_a_queue_rests_on() -> None:
         queue_key(store, number, 0, as_of, options, TAXONOMY, rates)
         for store, number, as_of, options, rates in (
             ("a", 1, 1, Options(), None), ("b", 1, 1, Options(), None), ("a", 2, 1, Options(), None),
-            ("a", 1, 2, Options(), None), ("a", 1, 1, Options(horizon=6), None), ("a", 1, 1, Options(), Rates("EUR", {})),
+            ("a", 1, 2, Options(), None), ("a", 1, 1, Options(horizon=6), None),
+            ("a", 1, 1, Options(), Rates("EUR", {})),
         )
     }
     assert len(keys) == 6

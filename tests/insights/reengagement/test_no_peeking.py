@@ -89,7 +89,7 @@ def test_the_check_finds_a_peek(monkeypatch: pytest.MonkeyPatch) -> None:
         check()
 
 
-# -- a whole company -----------------------------------------------------------------------------------------------------
+# -- a whole company ---------------------------------------------------------------------------------------------------
 
 
 def cut(crm: CrmData, when: int) -> CrmData:

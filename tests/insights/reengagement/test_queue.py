@@ -31,13 +31,13 @@ def deals(*lines: str) -> str:
 def test_a_lost_deal_is_in_it_with_all_that_is_known() -> None:
     crm = company(
         accounts="account_id | name\nA | Alpha", users="user_id | name\nU1 | Nina",
-        notes="opportunity_id | written_at | kind | text\nlost | 2025-03-02 | loss | too pricey, call again in 9 months",
+        notes="opportunity_id | written_at | kind | text\nlost | 2025-03-02 | loss | too pricey, call in 9 months",
     )  # fmt: skip
     (row,) = queue(crm).rows
     assert (row.rank, row.id, row.account, row.owner, row.amount, row.currency) == (1, "lost", "Alpha", "Nina", 5000.0,
                                                                                      "EUR")  # fmt: skip
     assert (row.reason, row.reason_name) == ("price_value", "Price or value")
-    assert row.words == "too pricey, call again in 9 months"
+    assert row.words == "too pricey, call in 9 months"
     assert "entry price" in row.hint
     assert row.best_date == date(2025, 12, 2)
     assert "in 9 months" in row.best_date_why
@@ -129,10 +129,11 @@ def test_notes_written_later_are_not_read() -> None:
     assert queue(crm, "2025-11-01").rows[0].words == "call in 2026"
 
 
-# -- ranking and money --------------------------------------------------------------------------------------------------
+# -- ranking and money -------------------------------------------------------------------------------------------------
 
 SEVERAL = deals(
-    *(LOST.replace("lost ", f"{name} ", 1).replace("| A ", f"| {name} ").replace("5000", amount).replace("EUR", currency)
+    *(LOST.replace("lost ", f"{name} ", 1).replace("| A ", f"| {name} ").replace("5000", amount)
+      .replace("EUR", currency)
       for name, amount, currency in (("small", "100", "EUR"), ("large", "900", "EUR"), ("dollar", "5000", "USD"),
                                      ("bare", "", "EUR"), ("yen", "70000", "JPY")))
 )  # fmt: skip
