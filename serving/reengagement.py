@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from fastapi import FastAPI, Query, Request, Response
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, WithJsonSchema
 from starlette.concurrency import run_in_threadpool
 
 from crm.errors import MarkError, StoreError
@@ -18,7 +18,7 @@ from crm.store import Store
 from crm.tables import moment
 from insights.money import Rates
 from insights.reengagement.keeping import kept, queue_key
-from insights.reengagement.options import Options
+from insights.reengagement.options import HORIZONS, Options
 from insights.reengagement.queue import Queue, Row, make_queue
 from insights.reengagement.worklist import worklist
 from models.taxonomy import Taxonomy, default_taxonomy
@@ -125,10 +125,19 @@ class MarkAnswer(Answer):
     at: datetime = Field(description="When, in UTC.")
 
 
+def _followed(months: int) -> int:
+    if months not in HORIZONS:
+        raise ValueError(f"win-backs are followed for {', '.join(map(str, HORIZONS))} months")
+    return months
+
+
+Horizon = Annotated[int, AfterValidator(_followed), WithJsonSchema({"type": "integer", "enum": list(HORIZONS)})]
+
+
 class QueueQuery(OneDealQuery):
     """Parameters of the queue."""
 
-    horizon: Literal[6, 12, 18] = Field(default=12, description="Months in which a deal must be won to count.")
+    horizon: Horizon = Field(default=12, description="Months in which a deal must be won to count.")
     limit: int = Field(default=20, ge=1, le=500, description="Most deals on a page.")
     offset: int = Field(default=0, ge=0, le=100_000_000, description="Deals to leave out before the page.")
     owner_id: str | None = Field(default=None, description="Only deals of this owner.")

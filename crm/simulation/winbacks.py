@@ -95,9 +95,9 @@ class Kernel:
     def win_odds(self, strength: FloatArray, affinity: FloatArray, size: FloatArray, segment: IntArray,
                  day: FloatArray) -> FloatArray:  # fmt: skip
         """Log-odds that deals are won in the end, of the arguments' common shape."""
-        parts = np.broadcast_arrays(strength, affinity, size, segment, day)
-        terms = _terms(*(part.ravel() for part in parts), self.origin)
-        return np.asarray((terms @ self.coefficients).reshape(parts[0].shape))
+        s, a, z, g, d = np.broadcast_arrays(strength, affinity, size, segment, day)
+        terms = _terms(s.ravel(), a.ravel(), z.ravel(), g.ravel(), d.ravel(), self.origin)
+        return np.asarray((terms @ self.coefficients).reshape(s.shape))
 
     def band(self, odds: FloatArray) -> IntArray:
         """Band of deals of these log-odds."""
@@ -260,7 +260,7 @@ class _Lines:
         accounts, course, n = sources.accounts, sources.course, len(chosen)
         self.kernel = kernel
         self.place = np.searchsorted(chosen, chances.account[past])
-        then = day + 7.0 * np.arange(WEEKS) + 3.5
+        then = (day + 7.0 * np.arange(WEEKS) + 3.5).astype(np.float64)
         affinity, segment = accounts.affinity[chosen][:, None], accounts.segment[chosen][:, None]
         strength = usual_strength(accounts, chosen, None, customer)[:, None]
         self.odds = kernel.win_odds(strength, affinity, np.zeros((n, 1)), segment, then[None, :])
@@ -304,7 +304,7 @@ class _Lines:
             rows = band == number
             for weeks in range(1, WEEKS):
                 found[rows, weeks:] += kernel.lost[number, weeks - 1] * gap[rows, : WEEKS - weeks]
-        return found * (1.0 - expit(odds))[:, None]
+        return np.asarray(found * (1.0 - expit(odds))[:, None])
 
     def won_back(self, horizon: int) -> FloatArray:
         """Probability of being won back within so many weeks, shape (n_accounts,)."""

@@ -93,7 +93,7 @@ def compare(
         held: _rate(accounts, [(d.opportunity_id, d.as_of) for d in first.values() if d.held_out == held], as_of)
         for held in (False, True)
     }
-    by_mark = {}
+    by_mark: dict[str, Rate] = {}
     for kind in KINDS:
         mine: dict[str, int] = {}
         for mark in marks:
@@ -109,7 +109,7 @@ def compare(
 def _rate(accounts: Accounts, deals: Sequence[tuple[str, int]], as_of: int) -> Rate:
     """Win-backs after moments, one of each deal."""
     history = accounts.history
-    known = [(code, since) for id, since in deals if (code := history.code(id)) is not None]
+    known = [(found, since) for id, since in deals if (found := history.code(id)) is not None]
     code: IntArray = np.array([item[0] for item in known], dtype=np.int64)
     since: IntArray = np.array([item[1] for item in known], dtype=np.int64)
     until = months_later(since, accounts.options.horizon)

@@ -209,8 +209,8 @@ _HALVES = "|".join(
 )
 _NEXT = r"(?:next|nachste[nrsm]?|kommende[nrsm]?|coming|prochaine?s?|proxim[oa]s?|prossim[oa])"
 _FISCAL = (r"(?:fiscal year|financial year|fy|budget (?:year|cycle|round|planning)|geschaftsjahr|haushaltsjahr|"
-           r"budgetjahr|budgetrunde|exercice|annee budgetaire|cycle budgetaire|ejercicio|ano fiscal|presupuesto del proximo ano|"
-           r"esercizio|anno fiscale)")
+           r"budgetjahr|budgetrunde|exercice|annee budgetaire|cycle budgetaire|ejercicio|ano fiscal|"
+           r"presupuesto del proximo ano|esercizio|anno fiscale)")
 _THIS_YEAR = r"(?:this (?:fiscal )?(?:year|yr|fy)|dieses jahr|in diesem jahr|cette annee|este ano|quest ?'? ?anno)"
 _BUDGET = r"(?:budget|bdgt|funds?|funding|money|geld|mittel|credits?|presupuesto|fondos|fondi|soldi)"
 _EXTENDED = (r"(?:extend(?:ed)?|renew(?:ed)?|prolonged|verlangert|prolonge|renouvele|prorrogado|renovado|prolungato|"

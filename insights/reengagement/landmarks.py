@@ -76,7 +76,7 @@ class Landmarks:
 
     def won_back(self) -> FloatArray:
         """1 where it was won back within the horizon, else 0."""
-        return (self.won_at != NEVER).astype(np.float64)
+        return np.asarray(self.won_at != NEVER, dtype=np.float64)
 
     def accounts_won_back(self) -> int:
         """Number of accounts won back."""

@@ -119,7 +119,8 @@ class WinbackModel:
             days, reason = matrix.columns["days_since_loss"], matrix.columns["loss_reason"]
             assert isinstance(reason, Coded)
             assert not isinstance(days, Coded)
-            return Told(*self.prior.predict(days, reason, self.horizon), np.zeros((matrix.n_rows, 0)), ())
+            p, lower, upper = self.prior.predict(days, reason, self.horizon)
+            return Told(p, lower, upper, np.zeros((matrix.n_rows, 0)), ())
         margin, parts, reference = self.estimator.explained(matrix)
         p = self.calibration(margin)
         said = np.stack([refit.margin(matrix) for refit in self.refits])

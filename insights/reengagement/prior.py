@@ -77,9 +77,8 @@ class Prior:
         month = rows.take(known)
         place = _places(taxonomy.ids, reason.take(known))
         # Each row watches its account for the month that it begins, so that all rows together count every month once.
-        span = np.minimum(month.lost.as_of + 30 * DAY, end) - month.lost.as_of
-        came = (month.won_at < end) & (month.won_at < month.lost.as_of + 30 * DAY)
-        span = np.where(came, month.won_at - month.lost.as_of, span) / DAY / YEAR
+        until = np.minimum(np.minimum(month.lost.as_of + 30 * DAY, end), month.won_at)
+        span: FloatArray = (until - month.lost.as_of) / DAY / YEAR
         phase = _phase((month.lost.as_of - month.lost.lost_at) / DAY, window[place])
         years, winbacks = np.zeros((len(window), 3)), np.zeros((len(window), 3))
         np.add.at(years, (place, phase), span)
@@ -89,7 +88,7 @@ class Prior:
         return cls(taxonomy.ids, window, STRENGTH * overall * factors + winbacks, STRENGTH + years,
                    float(winbacks.sum()), float(years.sum()))  # fmt: skip
 
-    def predict(self, days_since_loss: FloatArray, reason: Coded, months: int) -> tuple[FloatArray, ...]:
+    def predict(self, days_since_loss: FloatArray, reason: Coded, months: int) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Probability of a win-back within so many months, and its interval; three arrays of shape (n_rows,).
 
         Args:
