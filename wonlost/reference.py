@@ -7,10 +7,12 @@ from pathlib import Path
 from crm.schema import TABLES
 from features.registry import declared
 from models.registry import Registry
+from models.taxonomy import BUILT_IN, default_taxonomy
 from serving.app import create_app
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 NOTICE = "<!-- Written by `python -m wonlost.reference` from the code; edit that instead. -->\n"
+FROM_HERE = "<!-- From here on written by `python -m wonlost.reference` from models/taxonomy/; edit that instead. -->"
 
 
 def data_page() -> str:
@@ -78,7 +80,30 @@ def api_page() -> str:
     return "\n".join(lines)
 
 
-PAGES = {"data.md": data_page, "features.md": features_page, "api.md": api_page}
+def taxonomy_page() -> str:
+    """The reasons of lost and won deals, below what is written by hand on how a company makes them its own."""
+    by_hand = (DOCS / "taxonomy.md").read_text().split(FROM_HERE)[0]
+    lines = [by_hand + FROM_HERE]
+    for kind in BUILT_IN:
+        taxonomy = default_taxonomy(kind)
+        lines += ["", f"## Why deals are {'lost' if kind == 'loss' else 'won'} (`models/taxonomy/{kind}.toml`)"]
+        for group in taxonomy.groups:
+            lines += ["", f"### {group}"]
+            for reason in taxonomy.reasons:
+                if reason.group != group:
+                    continue
+                counts = "" if reason.counts else " Left out of rates."
+                days = reason.wait_days
+                wait = "" if days is None else f" Worth most {days[0]} to {days[1]} days after the loss."
+                again = "for another call" if kind == "loss" else "to repeat it"
+                lines += ["", f"**{reason.name}** (`{reason.id}`): {reason.definition}{counts}", "",
+                          f"- as sellers write it: {'; '.join(reason.seeds[:4])} …",
+                          f"- picklist values: {', '.join(reason.synonyms)}",
+                          f"- {again}: {reason.hint}{wait}"]  # fmt: skip
+    return "\n".join(lines) + "\n"
+
+
+PAGES = {"data.md": data_page, "features.md": features_page, "api.md": api_page, "taxonomy.md": taxonomy_page}
 
 if __name__ == "__main__":
     for name, page in PAGES.items():

@@ -22,6 +22,8 @@ class Settings(BaseSettings):
         refresh_seconds: How often the server looks for a promotion or a new import.
         max_deals: Most deals that one request may send.
         max_body_bytes: Largest body of a request.
+        taxonomy: File of the loss reasons; by default the built-in one.
+        win_taxonomy: File of the win reasons; by default the built-in one.
     """
 
     model_config = SettingsConfigDict(env_prefix="WONLOST_")
@@ -35,6 +37,8 @@ class Settings(BaseSettings):
     refresh_seconds: float = Field(default=2.0, gt=0)
     max_deals: int = Field(default=1000, ge=1)
     max_body_bytes: int = Field(default=20_000_000, ge=1)
+    taxonomy: Path | None = None
+    win_taxonomy: Path | None = None
 
     @property
     def store_url(self) -> str:

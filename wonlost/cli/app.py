@@ -22,9 +22,9 @@ app = typer.Typer(
 
 
 def _add_commands() -> None:
-    from wonlost.cli import data, registry, scoring, training
+    from wonlost.cli import data, registry, scoring, taxonomy, training
 
-    for module in (data, training, scoring, registry):
+    for module in (data, training, scoring, registry, taxonomy):
         module.add_to(app)
 
 

@@ -14,7 +14,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from crm.tables import CrmData, micros, moment
+from models.errors import TaxonomyError
 from models.registry import Registry
+from models.taxonomy import Taxonomy, default_taxonomy, load_taxonomy
 from wonlost.settings import Settings
 
 if TYPE_CHECKING:
@@ -50,6 +52,22 @@ def settings(store: str = "") -> Settings:
 def registry_of(chosen: Settings) -> Registry:
     """The registry of models."""
     return Registry(chosen.tracking_uri, chosen.cache)
+
+
+def taxonomy_of(chosen: Settings, kind: str) -> Taxonomy:
+    """The reasons in use, of `loss` or of `win`: the company's own file, or the built-in one.
+
+    Raises:
+        TaxonomyError: The file is wrong, or of another kind.
+    """
+    path = {"loss": chosen.taxonomy, "win": chosen.win_taxonomy}[kind]
+    if path is None:
+        return default_taxonomy(kind)
+    found = load_taxonomy(path)
+    if found.kind != kind:
+        setting = {"loss": "WONLOST_TAXONOMY", "win": "WONLOST_WIN_TAXONOMY"}[kind]
+        raise TaxonomyError(f"{path}: its kind is {found.kind!r}, but {setting} needs one of kind {kind!r}")
+    return found
 
 
 @contextmanager
