@@ -76,7 +76,7 @@ class Classifier:
     @classmethod
     def fit(
         cls, texts: Sequence[str], reason: IntArray, n_reasons: int, weight: FloatArray, recipe: Recipe,
-        scales: Scales = Scales(), encoder: SentenceEncoder | None = None,  # noqa: B008 (frozen)
+        scales: Scales = Scales(), encoder: SentenceEncoder | None = None,
     ) -> Classifier:  # fmt: skip
         """Learn from texts.
 
@@ -124,7 +124,7 @@ class Classifier:
         """Write it into an empty folder: arrays and JSON."""
         self.vocabulary.save(folder)
         np.savez(folder / "words.npz", coefficients=self.words.coefficients, intercepts=self.words.intercepts)
-        data = {"scales": [self.scales.words, self.scales.sentences], "encoder": None}
+        data: dict[str, object] = {"scales": [self.scales.words, self.scales.sentences], "encoder": None}
         if self.sentences is not None:
             data["encoder"] = version()
             np.savez(

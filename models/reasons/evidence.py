@@ -46,7 +46,7 @@ def added_by_token(
     place = np.searchsorted(row * n_features + column, tokens.owner[found.token] * n_features + found.feature)
     value = each[place]
     n_single, n_tokens = len(value) - found.n_pairs, len(tokens.owner)
-    total = np.bincount(found.token[:n_single], value[:n_single], minlength=n_tokens)
+    total: FloatArray = np.bincount(found.token[:n_single], value[:n_single], minlength=n_tokens).astype(np.float64)
     first, half = found.token[n_single:], value[n_single:] / 2
     total += np.bincount(first, half, minlength=n_tokens)
     total[1:] += np.bincount(first, half, minlength=n_tokens)[:-1]
