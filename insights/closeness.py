@@ -1,7 +1,8 @@
-"""How alike notes are: dense unit vectors whose products are cosines."""
+"""How alike notes are: vectors of notes, and unit vectors whose products are cosines."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,9 @@ from scipy import sparse
 from sklearn.decomposition import TruncatedSVD
 from sklearn.preprocessing import normalize
 
+from models.reasons.sentences import SentenceEncoder
+from models.reasons.vectors import Vocabulary
+
 UnitVectors = NDArray[np.float32]
 """Rows of length one (or of zeros, for a note that says nothing), shape (n_notes, n_dimensions)."""
 Vectors = Any
@@ -17,6 +21,11 @@ Vectors = Any
 
 TOPICS = 100
 """Dimensions that sparse vectors are reduced to: notes that say the same in other words come closer together."""
+
+
+def note_vectors(texts: Sequence[str], encoder: SentenceEncoder | None = None) -> Vectors:
+    """Vectors of cleaned notes, one row each: the encoder's, or without one TF-IDF among these very notes."""
+    return Vocabulary.learn(texts).vectors(texts) if encoder is None else encoder(texts)
 
 
 def unit_vectors(vectors: Vectors, topics: int = TOPICS) -> UnitVectors:
@@ -31,3 +40,10 @@ def unit_vectors(vectors: Vectors, topics: int = TOPICS) -> UnitVectors:
         return normalize(vectors.toarray().astype(np.float32))  # type: ignore[no-any-return]
     reduced = TruncatedSVD(dimensions, random_state=0).fit_transform(vectors)
     return normalize(reduced.astype(np.float32))  # type: ignore[no-any-return]
+
+
+def cosines(vectors: Vectors) -> NDArray[np.float64]:
+    """Cosine of each note with each, shape (n_notes, n_notes); 0 with a note that says nothing, itself included."""
+    units = normalize(vectors)
+    products = units @ units.T
+    return np.asarray(products.toarray() if sparse.issparse(products) else products, dtype=np.float64)

@@ -76,7 +76,7 @@ class Classifier:
     @classmethod
     def fit(
         cls, texts: Sequence[str], reason: IntArray, n_reasons: int, weight: FloatArray, recipe: Recipe,
-        scales: Scales = Scales(), encoder: SentenceEncoder | None = None,  # noqa: B008 (frozen)
+        scales: Scales = Scales(), encoder: SentenceEncoder | None = None,
     ) -> Classifier:  # fmt: skip
         """Learn from texts.
 

@@ -60,9 +60,9 @@ def fit_lines(rows: Any, reason: IntArray, n_reasons: int, weight: FloatArray, c
     with threadpool_limits(limits=1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         line.fit(rows.astype(np.float32), reason, sample_weight=weight)
-    found, at = np.asarray(line.coef_), np.asarray(line.intercept_)
+    found, at = line.coef_, line.intercept_
     if len(seen) == 2:  # scikit-learn then gives the log-odds of the second against the first
-        found, at = np.vstack([found / -2, found / 2]), np.concatenate([at / -2, at / 2])
+        found, at = np.vstack([-found, found]) * 0.5, np.concatenate([-at, at]) * 0.5
     coefficients[:, seen], intercepts[seen] = found.T, at
     return Lines(coefficients, intercepts)
 
@@ -74,5 +74,5 @@ def balanced(reason: IntArray, n_reasons: int, power: float) -> FloatArray:
     frequent ones.
     """
     count = np.bincount(reason, minlength=n_reasons).astype(np.float64)
-    mean = len(reason) / max(1, np.count_nonzero(count))
+    mean = len(reason) / max(1, int(np.count_nonzero(count)))
     return np.asarray((mean / np.maximum(count, 1.0)) ** power)[reason]

@@ -157,16 +157,21 @@ class ReasonModel:
     def _further(self, batch: Batch) -> list[tuple[tuple[str, float], ...]]:
         """Other reasons than the primary one that a note, or a part of it, gives."""
         found: list[dict[int, float]] = [{} for _ in batch.texts]
-        whole = np.exp(batch.log_p)
-        rows = [*zip(range(len(batch.texts)), whole, [self.thresholds.beside] * len(batch.texts), strict=True),
-                *zip(batch.clause_owner, np.exp(batch.clause_log_p), [self.thresholds.further] * len(batch.clause_owner),
-                     strict=True)]  # fmt: skip
-        for owner, p, least in rows:
-            for reason in np.flatnonzero(p >= least).tolist():
-                if reason != batch.best[owner] and self.taxonomy.reasons[reason].counts:
-                    found[owner][reason] = max(found[owner].get(reason, 0.0), float(p[reason]))
+        counts = np.array([reason.counts for reason in self.taxonomy.reasons])
+        parts = (
+            (np.arange(len(batch.texts)), np.exp(batch.log_p), self.thresholds.beside),
+            (np.array(batch.clause_owner, dtype=np.int64), np.exp(batch.clause_log_p), self.thresholds.further),
+        )
+        for owner, p, least in parts:
+            told = (p >= least) & counts & (np.arange(len(counts)) != batch.best[owner, None])
+            for row, reason in np.argwhere(told).tolist():
+                known = found[owner[row]]
+                known[reason] = max(known.get(reason, 0.0), float(p[row, reason]))
         ids = self.taxonomy.ids
-        return [tuple((ids[reason], p) for reason, p in sorted(told.items(), key=lambda item: -item[1])) for told in found]
+        return [
+            tuple((ids[reason], p) for reason, p in sorted(known.items(), key=lambda item: -item[1]))
+            for known in found
+        ]
 
     def save(self, folder: Path) -> None:
         """Write it into an empty folder: arrays, JSON and the taxonomy's TOML, no code; see `models.bundle`."""

@@ -12,6 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from scipy.sparse import csr_matrix
 from crm.tables import FloatArray, IntArray
 from models.notes.vocabulary import fold
 
-TOKEN = re.compile(r"\w+(?:['’](?:t|s|re|ve|ll|d|m)\b)?|[^\w\s]", re.IGNORECASE)
+TOKEN = re.compile(r"\w+(?:['\u2019](?:t|s|re|ve|ll|d|m)\b)?|[^\w\s]", re.IGNORECASE)
 """A word, with an English ending after an apostrophe ("couldn't" and "couldnt" are one word), or a sign."""
 
 GRAMS = (2, 3, 4)
@@ -143,13 +144,14 @@ class Vocabulary:
             self._forget()
         owner, word, start, end = [], [], [], []
         number = self._number
-        for place, text in enumerate(texts):
+        for text in texts:
             for match in TOKEN.finditer(text):
                 word.append(number(match[0]))
                 start.append(match.start())
                 end.append(match.end())
             owner.append(len(word))
-        per_text = np.diff(np.array([0, *owner], dtype=np.int64))
+        last = np.array(owner, dtype=np.int64)
+        per_text = last - np.concatenate([[0], last[:-1]]) if owner else last
         word_, start_, end_ = (np.array(values, dtype=np.int64) for values in (word, start, end))
         return Tokens(np.repeat(np.arange(len(texts)), per_text), word_, start_, end_, len(texts))
 
@@ -168,7 +170,7 @@ class Vocabulary:
         numbers = tokens.word.tolist()
         same = (tokens.owner[1:] == tokens.owner[:-1]).tolist()
         first, found = [], []
-        for at, (left, right, inside) in enumerate(zip(numbers, numbers[1:], same, strict=False)):
+        for at, ((left, right), inside) in enumerate(zip(pairwise(numbers), same, strict=True)):
             if inside:
                 feature = place.get(f"{folded[left]} {folded[right]}")
                 if feature is not None:
@@ -235,7 +237,7 @@ def least_rows(n_rows: int) -> int:
 
 def fold_word(word: str) -> str:
     """A word as it is compared: lower case, without accents and apostrophes, each digit a 0, of bounded length."""
-    return _DIGIT.sub("0", fold(word[:_LONGEST_WORD]).replace("'", "").replace("’", ""))
+    return _DIGIT.sub("0", fold(word[:_LONGEST_WORD]).replace("'", "").replace("\u2019", ""))
 
 
 def _grams(word: str) -> Iterable[str]:
@@ -244,4 +246,4 @@ def _grams(word: str) -> Iterable[str]:
 
 
 def _pairs(words: Sequence[str]) -> Iterable[str]:
-    return (f"{left} {right}" for left, right in zip(words, words[1:], strict=False))
+    return (f"{left} {right}" for left, right in pairwise(words))

@@ -53,7 +53,7 @@ class Fitted:
 
 def fit_reasons(
     texts: Sequence[str], labels: Sequence[str | Sequence[str]], taxonomy: Taxonomy, *,
-    encoder: SentenceEncoder | None = None, settings: FitSettings = FitSettings(),  # noqa: B008 (frozen)
+    encoder: SentenceEncoder | None = None, settings: FitSettings = FitSettings(),
     rivals: Sequence[str] = (), templates: Sequence[str] = (),
 ) -> Fitted:  # fmt: skip
     """Fit a model of reasons.
@@ -92,7 +92,9 @@ def fit_reasons(
     thresholds = choose_thresholds(np.exp(log_p), rows.labels, settings.wanted) if labelled else Thresholds()
     weight = np.where(np.arange(len(rows.texts)) < rows.n_taxonomy, recipe.taxonomy, 1.0)
     classifier = Classifier.fit(rows.texts, rows.reason, rows.n_reasons, weight, recipe, scales, encoder)
-    model = ReasonModel(taxonomy, classifier, thresholds, rows.languages, rows.n_labels, tuple(rivals), tuple(templates))
+    model = ReasonModel(
+        taxonomy, classifier, thresholds, rows.languages, rows.n_labels, tuple(rivals), tuple(templates)
+    )
     before = scores.log_probabilities(Scales() if encoder is None else Scales(1.0, 1.0))
     report = FitReport(
         taxonomy, rows.n_labels, rows.n_taxonomy, rows.languages, recipe, tuple(tried), thresholds, scales.share,
