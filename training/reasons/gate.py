@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -46,12 +46,6 @@ class Verdict:
     gain: Interval | None = None
     gain_share: float = float("nan")
     on_champion: Interval | None = None
-
-    def overruled(self, why: str) -> Verdict:
-        """Promoted by somebody's will; the same where the gate lets it through."""
-        if self.promoted:
-            return self
-        return replace(self, promoted=True, reason=f"forced: {why}; the gate said: {self.reason}")
 
 
 def judge(report: FitReport, deal: IntArray, champion: Champion | None, refitted: FitReport | None) -> Verdict:

@@ -30,13 +30,12 @@ def render(trained: TrainedReasons, code_version: str) -> str:
         code_version: Version of the code that made it.
     """
     verdict = trained.verdict
-    forced = verdict.reason.startswith("forced")
     return pages.render(
         f"wonlost: reasons of {trained.kind} notes, trained before {moment(trained.cut):%Y-%m-%d}",
         ("It serves: " if verdict.promoted else "It does not serve: ") + verdict.reason,
         [_card(trained), _reasons(trained), _confusion(trained), _coverage(trained), _misses(trained),
          _learning(trained), _making(trained, code_version)],
-        simulated=trained.simulated, state="forced" if forced else "yes" if verdict.promoted else "no",
+        simulated=trained.simulated, state="yes" if verdict.promoted else "no",
     )  # fmt: skip
 
 

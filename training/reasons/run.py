@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -117,8 +117,3 @@ def _picked(notes: Sequence[Note], labels: Sequence[Sequence[str]], taxonomy: Ta
     pairs = [(taxonomy.of_picklist(note.picklist), label[0]) for note, label in zip(notes, labels, strict=True)]
     named = [(pick, label) for pick, label in pairs if pick is not None]
     return (float(np.mean([pick == label for pick, label in named])), len(named)) if named else None
-
-
-def overruled(trained: TrainedReasons, why: str) -> TrainedReasons:
-    """Promoted by somebody's will, who says why."""
-    return replace(trained, verdict=trained.verdict.overruled(why))

@@ -14,18 +14,17 @@ if TYPE_CHECKING:
     from training.reasons.run import TrainedReasons
 
 
-def train_all_reasons(chosen: Settings, crm: CrmData, cut: int, force: str | None = None) -> None:
+def train_all_reasons(chosen: Settings, crm: CrmData, cut: int) -> None:
     """Fit, log, register and judge a model of reasons for each kind of note that the store holds.
 
     Args:
         chosen: Settings.
         crm: The store's tables.
         cut: Microseconds: what was written later is not looked at.
-        force: Why to promote against the gate; None: the gate decides.
     """
     from crm.labels import labels
     from training.gate import Refused
-    from training.reasons.run import overruled, train_reasons
+    from training.reasons.run import train_reasons
     from training.reasons.tracking import ReasonTracker
 
     encoder = sentence_encoder(chosen)
@@ -40,8 +39,6 @@ def train_all_reasons(chosen: Settings, crm: CrmData, cut: int, force: str | Non
         except Refused as refusal:
             err.print(f"note: {name}: {refusal}", markup=False)
             continue
-        if force is not None:
-            trained = overruled(trained, force)
         _tell(trained, tracker.record(trained), name)
     if encoder is not None:
         encoder.save_cache()

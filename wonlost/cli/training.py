@@ -87,7 +87,7 @@ def train(
             tracker.record_refusal(refusal, crm, cut)
             out.print(f"refused: {refusal}", markup=False)
             if reasons:
-                train_all_reasons(chosen, crm, cut, force)
+                train_all_reasons(chosen, crm, cut)
             raise typer.Exit(REFUSED) from None
         if force is not None:
             trained = replace(trained, decision=trained.decision.overruled(force.strip()))
@@ -105,7 +105,7 @@ def train(
     out.print("seconds: " + ", ".join(f"{name} {value:.1f}" for name, value in trained.seconds.items()), markup=False)
     out.print(f"report: wonlost report {version.number}", markup=False)
     if reasons:
-        train_all_reasons(chosen, crm, cut, force)
+        train_all_reasons(chosen, crm, cut)
     if not trained.decision.promoted:
         out.print(f"refused: {trained.decision.reason}", markup=False)
         raise typer.Exit(REFUSED)
