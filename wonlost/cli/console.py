@@ -21,6 +21,7 @@ from wonlost.settings import Settings
 
 if TYPE_CHECKING:
     from crm.store import Store
+    from models.reasons import ReasonModel
 
 WIDE = None if sys.stdout.isatty() else 240
 """Width of what is printed: the terminal's; in a file or a pipe, wide enough that no line is broken."""
@@ -68,6 +69,21 @@ def taxonomy_of(chosen: Settings, kind: str) -> Taxonomy:
         setting = {"loss": "WONLOST_TAXONOMY", "win": "WONLOST_WIN_TAXONOMY"}[kind]
         raise TaxonomyError(f"{path}: its kind is {found.kind!r}, but {setting} needs one of kind {kind!r}")
     return found
+
+
+def load_reasons(chosen: Settings, kind: str) -> ReasonModel:
+    """The champion among the models of reasons, of `loss` or of `win`.
+
+    Raises:
+        NoChampionError: None has been promoted yet.
+        BundleError: A file of it was changed.
+    """
+    from models.bundle import load_bundle
+    from models.reasons import ReasonModel
+
+    registry = Registry(chosen.tracking_uri, chosen.cache, f"wonlost-{kind}-reason")
+    version = registry.champion()
+    return load_bundle(registry.fetch(version), version.digest, kind=ReasonModel)
 
 
 @contextmanager
