@@ -33,17 +33,22 @@ def unit_vectors(vectors: Vectors, topics: int = TOPICS) -> UnitVectors:
 
     The same vectors give the same result.
     """
-    if not sparse.issparse(vectors):
-        return normalize(np.asarray(vectors, dtype=np.float32))  # type: ignore[no-any-return]
-    dimensions = min(topics, min(vectors.shape) - 1)
-    if dimensions < 1:
-        return normalize(vectors.toarray().astype(np.float32))  # type: ignore[no-any-return]
-    reduced = TruncatedSVD(dimensions, random_state=0).fit_transform(vectors)
-    return normalize(reduced.astype(np.float32))  # type: ignore[no-any-return]
+    if sparse.issparse(vectors):
+        dimensions = min(topics, min(vectors.shape) - 1)
+        if dimensions < 1:
+            vectors = vectors.toarray()
+        else:
+            vectors = TruncatedSVD(dimensions, random_state=0).fit_transform(vectors)
+    return np.asarray(_scaled(np.asarray(vectors, dtype=np.float32)), dtype=np.float32)
 
 
 def cosines(vectors: Vectors) -> NDArray[np.float64]:
     """Cosine of each note with each, shape (n_notes, n_notes); 0 with a note that says nothing, itself included."""
-    units = normalize(vectors)
+    units = _scaled(vectors)
     products = units @ units.T
     return np.asarray(products.toarray() if sparse.issparse(products) else products, dtype=np.float64)
+
+
+def _scaled(vectors: Vectors) -> Vectors:
+    """Rows of length one; of notes without a single word between them, nothing is left to scale."""
+    return normalize(vectors) if vectors.shape[1] else vectors

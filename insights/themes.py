@@ -96,9 +96,8 @@ def group(
         least: Fewest notes of a theme.
         others: Further notes to tell typical words from.
     """
-    kept = np.arange(len(texts))
-    if len(texts) > MOST:
-        kept = np.linspace(0, len(texts) - 1, MOST).astype(np.int64)
+    kept = np.unique(np.linspace(0, len(texts) - 1, min(len(texts), MOST)).astype(np.int64))
+    asked = [texts[row] for row in kept.tolist()]
     if len(kept) < max(2, least):
         return []
     alike = cosines(vectors[kept])
@@ -106,7 +105,7 @@ def group(
     np.fill_diagonal(apart_by, 0)
     linkage = AgglomerativeClustering(None, metric="precomputed", linkage="average", distance_threshold=apart)
     label = linkage.fit_predict(apart_by)
-    counts, terms = _occurring([*(texts[row] for row in kept), *others])
+    counts, terms = _occurring([*asked, *others])
     themes: list[Theme] = []
     for number in np.unique(label):
         members = np.flatnonzero(label == number)
@@ -115,7 +114,7 @@ def group(
         words = _typical(counts, terms, members)
         if words:
             middle = members[np.argsort(-alike[np.ix_(members, members)].sum(axis=1), kind="stable")]
-            examples = dict.fromkeys(texts[kept[place]][:EXAMPLE_CHARACTERS] for place in middle)
+            examples = dict.fromkeys(asked[place][:EXAMPLE_CHARACTERS] for place in middle.tolist())
             themes.append(Theme(len(members), words, tuple(examples)[:EXAMPLES], tuple(kept[members].tolist())))
     return sorted(themes, key=lambda theme: (-theme.n_notes, theme.rows))
 
