@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from models.taxonomy import load_taxonomy
-from wonlost.cli.console import UsageError, err, is_terminal, out, table
+from wonlost.cli.console import UsageError, err, is_terminal, out, settings, table
 from wonlost.csv_cells import neutral
 
 if TYPE_CHECKING:
-    from models.reasons import Reading, ReasonModel
+    from models.reasons import Reading, ReasonModel, SentenceEncoder
     from models.taxonomy import Taxonomy
     from models.taxonomy.labels import Labels
     from training.reasons import FitReport
@@ -28,12 +28,12 @@ DOUBTFUL = "doubtful.csv"
 
 
 def fit_reasons(
-    labels: Annotated[
-        Path, typer.Option(metavar="LABELS.csv", help="Columns text and reason; several reasons separated by |, the "
-                                                      "primary one first.")
-    ],
     taxonomy: Annotated[Path, typer.Option(metavar="T.toml", help="The reasons; see wonlost taxonomy new.")],
     output: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the model; must not be there yet.")],
+    labels: Annotated[
+        Path | None, typer.Option(metavar="LABELS.csv", help="Columns text and reason; several reasons separated by |, "
+                                                             "the primary one first. Without: the taxonomy alone.")
+    ] = None,
     multilingual: Annotated[
         bool, typer.Option("--multilingual", help="Use sentence vectors too, for which the extra of this name must be "
                                                   "installed.")
@@ -44,20 +44,29 @@ def fit_reasons(
 ) -> None:  # fmt: skip
     """Fit a model of reasons on labelled texts, without a CRM; wonlost classify --model reads with it."""
     from models.bundle import save_bundle
-    from models.reasons import SentenceEncoder
-    from models.taxonomy.labels import read_labels
+    from models.taxonomy.labels import Labels, read_labels
     from training.reasons import FitSettings
     from training.reasons import fit_reasons as fit
 
     if output.exists():
         raise UsageError(f"--out {output} is there already; remove it first, or choose another name")
-    reasons, found = load_taxonomy(taxonomy), read_labels(labels)
+    reasons = load_taxonomy(taxonomy)
+    found = Labels((), (), ()) if labels is None else read_labels(labels)
     _check_labels(found, reasons)
-    encoder = SentenceEncoder() if multilingual else None
+    encoder = _encoder() if multilingual else None
     fitted = fit(found.texts, found.reasons, reasons, encoder=encoder, settings=FitSettings(wanted=accuracy))
+    if encoder is not None:
+        encoder.save_cache()
     save_bundle(fitted.model, output / MODEL)
     _write_report(fitted.report, found, fitted.model, output)
     _print_report(fitted.report, found, output)
+
+
+def _encoder() -> SentenceEncoder:
+    """The sentence encoder, its vectors kept between commands."""
+    from models.reasons import SentenceEncoder
+
+    return SentenceEncoder(settings().var / "sentences")
 
 
 def _check_labels(labels: Labels, taxonomy: Taxonomy) -> None:
@@ -104,10 +113,13 @@ def _finite(value: object) -> object:
 def _print_report(report: FitReport, labels: Labels, folder: Path) -> None:
     if labels.unlabelled:
         err.print(f"note: {labels.unlabelled:,} rows of {labels.file} have no reason and were left out", markup=False)
-    rows = [[score.id, f"{score.n:,}", _percent(score.precision), _percent(score.recall)] for score in report.reasons]
-    out.print(table("out of fold", ["reason", "labels", "precision %", "recall %"], rows))
-    out.print(f"{report.n_labels:,} labels: accuracy {_percent(report.accuracy)} %, macro-F1 "
-              f"{report.macro_f1:.3f}, calibration error {report.ece:.3f}", markup=False)  # fmt: skip
+    if report.n_labels:
+        rows = [[score.id, f"{score.n:,}", _percent(score.precision), _percent(score.recall)]
+                for score in report.reasons]  # fmt: skip
+        out.print(table("out of fold", ["reason", "labels", "precision %", "recall %"], rows))
+    told = (f": accuracy {_percent(report.accuracy)} %, macro-F1 {report.macro_f1:.3f}, calibration error "
+            f"{report.ece:.3f}" if report.n_labels else "")  # fmt: skip
+    out.print(f"{report.n_labels:,} labels and {report.n_taxonomy:,} phrases of the taxonomy{told}", markup=False)
     limits = report.thresholds
     if limits.stated is None:
         out.print(f"sure: none, for no accuracy of {100 * limits.wanted:.0f} % could be shown", markup=False)
@@ -141,7 +153,8 @@ def classify(
         raise UsageError("give one note with --text, or a file of notes with --file")
     if (file is None) != (output is None):
         raise UsageError("--file and --out go together")
-    found = _model(model)
+    encoder = _encoder()
+    found = _model(model).with_cache(encoder)
     if taxonomy is not None:
         found.check_taxonomy(load_taxonomy(taxonomy))
     if text is not None:
@@ -149,6 +162,7 @@ def classify(
     if file is not None and output is not None:
         counts = write_readings(found, file, output)
         told = ", ".join(f"{n:,} {status}" for status, n in counts.items() if n)
+        encoder.save_cache()
         out.print(f"wrote {output}: {sum(counts.values()):,} notes ({told or 'none'})", markup=False)
 
 
