@@ -30,7 +30,7 @@ class Recipe:
 
     c: float = 10.0
     balance: float = 0.5
-    taxonomy: float = 1.0
+    taxonomy: float = 2.0
     encoder_c: float = 10.0
 
 
