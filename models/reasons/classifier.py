@@ -30,7 +30,7 @@ class Recipe:
 
     c: float = 10.0
     balance: float = 0.5
-    taxonomy: float = 1.0
+    taxonomy: float = 2.0
     encoder_c: float = 10.0
 
 
@@ -123,14 +123,11 @@ class Classifier:
     def save(self, folder: Path) -> None:
         """Write it into an empty folder: arrays and JSON."""
         self.vocabulary.save(folder)
-        np.savez(folder / "words.npz", coefficients=self.words.coefficients, intercepts=self.words.intercepts)
+        _save_lines(self.words, folder / "words.npz")
         data: dict[str, object] = {"scales": [self.scales.words, self.scales.sentences], "encoder": None}
         if self.sentences is not None:
             data["encoder"] = version()
-            np.savez(
-                folder / "sentences.npz",
-                coefficients=self.sentences.coefficients, intercepts=self.sentences.intercepts,
-            )  # fmt: skip
+            _save_lines(self.sentences, folder / "sentences.npz")
         (folder / "classifier.json").write_text(json.dumps(data, indent=1))
 
     @classmethod
@@ -154,9 +151,13 @@ class Classifier:
         return cls(vocabulary, words, Scales(*data["scales"]), sentences, encoder if sentences is not None else None)
 
 
+def _save_lines(lines: Lines, path: Path) -> None:
+    np.savez(path, coefficients=lines.coefficients.astype(np.float32), intercepts=lines.intercepts)
+
+
 def _lines(path: Path) -> Lines:
     with np.load(path, allow_pickle=False) as data:
-        return Lines(data["coefficients"], data["intercepts"])
+        return Lines(data["coefficients"].astype(np.float64), data["intercepts"])
 
 
 def log_softmax(scores: FloatArray) -> FloatArray:

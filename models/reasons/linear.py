@@ -35,7 +35,7 @@ class Lines:
     """Scores of rows: `rows @ coefficients + intercepts`, log-odds up to a constant of the row.
 
     Attributes:
-        coefficients: Shape (n_features, n_reasons), float32.
+        coefficients: Shape (n_features, n_reasons), of float32's precision; those of a feature add up to 0.
         intercepts: Shape (n_reasons,).
     """
 
@@ -92,7 +92,7 @@ def fit_lines(design: Design, reason: IntArray, n_reasons: int, weight: FloatArr
         weight: Weight of each row.
         c: Inverse strength of the penalty.
     """
-    coefficients = np.zeros((design.rows.shape[1], n_reasons), dtype=np.float32)
+    coefficients = np.zeros((design.rows.shape[1], n_reasons))
     intercepts = np.full(n_reasons, NEVER)
     seen = np.unique(reason)
     if len(seen) == 1:
@@ -107,7 +107,8 @@ def fit_lines(design: Design, reason: IntArray, n_reasons: int, weight: FloatArr
     found, at = line.coef_, line.intercept_
     if len(seen) == 2:  # scikit-learn then gives the log-odds of the second against the first
         found, at = np.vstack([-found, found]) * 0.5, np.concatenate([-at, at]) * 0.5
-    coefficients[:, seen], intercepts[seen] = design.back(found.T), at
+    # Saved as float32; SciPy would copy such an array at each product with rows of float64.
+    coefficients[:, seen], intercepts[seen] = design.back(found.T).astype(np.float32), at
     return Lines(coefficients, intercepts)
 
 

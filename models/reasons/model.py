@@ -126,19 +126,18 @@ class ReasonModel:
     def _read(self, texts: list[str]) -> list[Reading]:
         batch = Batch.of(texts, self.classifier)
         further = self._further(batch)
-        start, end, added = batch.tokens.start.tolist(), batch.tokens.end.tolist(), batch.added.tolist()
-        edge = np.searchsorted(batch.tokens.owner, np.arange(len(texts) + 1)).tolist()
-        familiar = self.classifier.vocabulary.familiar(batch.tokens).tolist()
+        vocabulary = self.classifier.vocabulary
+        evidence = shown(texts, batch.tokens, vocabulary.is_word(batch.tokens), batch.added)
+        familiar = vocabulary.familiar(batch.tokens).tolist()
         probability = np.exp(batch.log_p.max(axis=1, initial=-np.inf)).tolist()
         readings = []
         for row, text in enumerate(texts):
-            own = slice(edge[row], edge[row + 1])
             language = language_of(text)
             id = self.taxonomy.ids[batch.best[row]]
             status, note = self._status(text, id, probability[row], language, familiar[row])
             rivals = self._finder(text)
             readings.append(Reading(
-                id, probability[row], status, further[row], shown(text, start[own], end[own], added[own]),
+                id, probability[row], status, further[row], tuple(evidence[row]),
                 rivals[0].name if rivals else None, language, note, text,
             ))  # fmt: skip
         return readings

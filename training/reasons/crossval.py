@@ -18,7 +18,7 @@ from models.reasons.vectors import Vocabulary, least_rows, rarity
 from training.reasons.rows import Rows
 
 FOLDS = 4
-MOST_TO_CHOOSE = 1_000
+MOST_TO_CHOOSE = 2_000
 """Labelled notes that a recipe is chosen on: the choice is coarse, and the time grows with them."""
 
 LEAST_LABELS = 20
@@ -29,7 +29,6 @@ UNEVEN = 3.0
 
 PENALTIES = (10.0, 3.0, 30.0)
 BALANCES = (0.5, 0.75)
-TAXONOMY_WEIGHTS = (1.0, 3.0)
 
 DEFAULT_SHARE = 0.7
 """Share of the sentence vectors before any label says more."""
@@ -154,8 +153,8 @@ def choose_recipe(validation: CrossValidation, seed: int = 0) -> tuple[Recipe, l
     counts = np.bincount(rows.labels)
     uneven = counts.max() > UNEVEN * np.median(counts[counts > 0])
     candidates = [
-        Recipe(c, balance, weight, c)
-        for c in PENALTIES for balance in (BALANCES if uneven else BALANCES[:1]) for weight in TAXONOMY_WEIGHTS
+        Recipe(c=c, balance=balance, encoder_c=c)
+        for c in PENALTIES for balance in (BALANCES if uneven else BALANCES[:1])
     ]  # fmt: skip
     compared = validation.compare(candidates, asked, always)
     tried = [

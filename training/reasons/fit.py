@@ -115,7 +115,9 @@ def choose_thresholds(p: FloatArray, labels: IntArray, wanted: float) -> Thresho
     top = p.max(axis=1)
     order = np.argsort(-top, kind="stable")
     accuracy = np.cumsum((p.argmax(axis=1) == labels)[order]) / np.arange(1, len(order) + 1)
-    enough = np.flatnonzero((accuracy >= wanted) & (np.arange(1, len(order) + 1) >= LEAST_SURE))
+    expected = np.cumsum(top[order]) / np.arange(1, len(order) + 1)  # steadier than the accuracy of few notes
+    many = np.arange(1, len(order) + 1) >= LEAST_SURE
+    enough = np.flatnonzero((np.minimum(accuracy, expected) >= wanted) & many)
     if not len(enough):
         return Thresholds(wanted=wanted)
     last = int(enough[-1])
