@@ -15,6 +15,7 @@ from crm.mapping import load_mapping
 from crm.store import Store
 from models.errors import NoChampionError
 from models.reasons import Classifier, ReasonModel, Recipe, Thresholds
+from models.registry import Version
 from models.taxonomy import default_taxonomy
 from wonlost.cli import reviews
 from wonlost.cli.console import UsageError
@@ -47,7 +48,7 @@ def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.fixture
 def no_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    def load(*_: object) -> ReasonModel:
+    def load(*_: object) -> None:
         raise NoChampionError("no version of wonlost-loss-reason has been promoted yet")
 
     monkeypatch.setattr(reviews, "load_reasons", load)
@@ -60,7 +61,7 @@ def with_model(monkeypatch: pytest.MonkeyPatch) -> None:
     texts, place = [seed for seed, _ in seeds], np.array([place for _, place in seeds])
     classifier = Classifier.fit(texts, place, len(taxonomy.ids), np.ones(len(texts)), Recipe())
     model = ReasonModel(taxonomy, classifier, Thresholds(unclear=0.95), {"en": 1000})
-    monkeypatch.setattr(reviews, "load_reasons", lambda *_: model)
+    monkeypatch.setattr(reviews, "load_reasons", lambda *_: (model, Version(1, (), "", "", 0)))
 
 
 @pytest.fixture
