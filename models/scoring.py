@@ -32,7 +32,9 @@ class Scores:
         band: high, medium or low, against the base rate.
         in_sample: Whether the moment lies before the model's training cut, so that the model may have seen the outcome.
         matrix: The features that the model reads.
-        points: What each feature adds, shape (n_deals, n_features).
+        contributions: What each feature adds to the log-odds, shape (n_deals, n_features).
+        ratio: What one unit of log-odds is in points, shape (n_deals,).
+        reference: Log-odds that the contributions are added to.
         base_rate: Share won among the model's training rows.
         step: From the base rate to the model's reference.
         model: The model.
@@ -46,7 +48,9 @@ class Scores:
     band: Coded
     in_sample: bool
     matrix: FeatureMatrix
-    points: FloatArray
+    contributions: FloatArray
+    ratio: FloatArray
+    reference: float
     base_rate: float
     step: float
     model: WinModel
@@ -54,9 +58,15 @@ class Scores:
     def __len__(self) -> int:
         return len(self.deal_ids)
 
+    @property
+    def points(self) -> FloatArray:
+        """What each feature adds to the probability, shape (n_deals, n_features)."""
+        return self.contributions * self.ratio[:, None]
+
     def reasons(self, row: int, most: int | None = None) -> list[Reason]:
         """Reasons of one deal, the weightiest first: all that add anything, or the `most` weightiest."""
-        return reasons_of_row(self.model.described, self.model.features, self.points[row], self.matrix, row, most)
+        points = self.contributions[row] * self.ratio[row]
+        return reasons_of_row(self.model.described, self.model.features, points, self.matrix, row, most)
 
 
 def score_pairs(
@@ -77,7 +87,7 @@ def score_pairs(
     in_sample = as_of is not None and model.dated and as_of < model.trained_before
     return Scores(
         ids, as_of, explained.p, explained.lower, explained.upper, model.band(explained.p), in_sample, matrix,
-        explained.points, explained.base_rate, explained.step, model,
+        explained.contributions, explained.ratio, explained.reference, explained.base_rate, explained.step, model,
     )  # fmt: skip
 
 
