@@ -17,19 +17,22 @@ second model, less the first score. From there on the lines are the inputs', tol
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
 from crm.ledger import Rows, Run
+from crm.tables import moment
 from features.history import History
-from features.matrix import FeatureMatrix, build_matrix, pair_of
-from features.registry import Feature, Unit, features_of
+from features.matrix import WEEK, FeatureMatrix, build_matrix, open_at, pair_of
+from features.registry import Unit, features_of
+from insights.errors import NothingToTellError
 from models.calibration import Calibration
 from models.explain import show, value_of
 from models.kept import calibration_of
-from models.scoring import Scores
-from models.win import WinModel
+from models.scoring import Model, Scores, score_pairs, scored
 
 ROUNDING = 1e-12
 """Points below which a difference is told of nobody."""
@@ -82,23 +85,22 @@ class Said:
         )  # fmt: skip
 
     @classmethod
-    def now(cls, scores: Scores, as_of: int, version: int, digest: str, row: int = 0) -> Said:
+    def now(cls, scores: Scores, as_of: int, model: Model, row: int = 0) -> Said:
         """From scores that were just worked out.
 
         Args:
             scores: The scores.
             as_of: The deal's moment.
-            version: The model's version.
-            digest: Digest of its bundle.
+            model: The model.
             row: Which of the deals.
         """
-        model = scores.model
+        win = model.win
         return cls(
             as_of, float(scores.p[row]), float(scores.lower[row]), float(scores.upper[row]),
-            model.dated and as_of < model.trained_before, version, digest, None,
-            dict(zip(model.features, scores.contributions[row].tolist(), strict=True)),
-            scores.matrix.take(np.array([row], dtype=np.int64)), scores.reference, model.calibration,
-            {name: (item.label, item.unit) for name, item in model.described.items()},
+            win.dated and as_of < win.trained_before, model.version, model.digest, None,
+            dict(zip(win.features, scores.contributions[row].tolist(), strict=True)),
+            scores.matrix.take(np.array([row], dtype=np.int64)), scores.reference, win.calibration,
+            {name: (item.label, item.unit) for name, item in win.described.items()},
         )  # fmt: skip
 
     def value(self, name: str) -> float | str | None:
@@ -215,7 +217,67 @@ def _say(name: str, before: Said, after: Said) -> str:
     return f"{label}: {was} before, {now} now"
 
 
-def said_again(before: Said, model: WinModel, version: int, digest: str, history: History, deal: int) -> Said | str:
+def said_at(history: History, model: Model, deal_id: str, as_of: int) -> Said:
+    """What a model says of a deal at a moment, worked out now from what was known then.
+
+    Raises:
+        NothingToTellError: The store does not hold the deal, or it was not open then.
+    """
+    code = history.code(deal_id)
+    if code is None:
+        raise NothingToTellError(f"there is no deal {deal_id!r} in the store")
+    pair = open_at(history, as_of)
+    pair = pair.take(pair.deal == code)
+    if not len(pair):
+        raise NothingToTellError(f"deal {deal_id!r} was not open at {moment(as_of):%Y-%m-%d}")
+    dated = history.crm.process.time_basis == "dates"
+    return Said.now(score_pairs(history, model.win, pair, as_of if dated else None), as_of, model)
+
+
+def since(history: History, model: Model, kept: Sequence[Said], deal_id: str, start: int, end: int) -> Change:
+    """What moved a deal's score since a moment.
+
+    The first score is the newest one kept in the week up to `start`; where none was, it is worked out now.
+
+    Args:
+        history: The store's deals.
+        model: The model that serves.
+        kept: All that was kept of the deal.
+        deal_id: The deal.
+        start: The earlier moment, in microseconds.
+        end: The later one, told by the model that serves.
+
+    Raises:
+        NothingToTellError: The deal is unknown, or was not open at one of the moments.
+    """
+    after = said_at(history, model, deal_id, end)
+    near = [item for item in kept if start - WEEK < item.as_of <= start]
+    before = near[-1] if near else said_at(history, model, deal_id, start)
+    again = said_again(before, model, history, deal_id) if before.model_digest != model.digest else None
+    return change(before, after, again)
+
+
+def steps(history: History, model: Model | None, kept: Sequence[Said], deal_id: str) -> list[Change]:
+    """What moved a deal's score from each score that was kept to the next.
+
+    Args:
+        history: The store's deals.
+        model: The model that serves; the part of any other new model cannot be told apart from the inputs' part.
+        kept: All that was kept of the deal, in order.
+        deal_id: The deal.
+    """
+    found = []
+    for before, after in pairwise(kept):
+        again: Said | str | None = None
+        if before.model_digest != after.model_digest:
+            again = f"version {after.model_version} does not serve now"
+            if model is not None and model.digest == after.model_digest:
+                again = said_again(before, model, history, deal_id)
+        found.append(change(before, after, again))
+    return found
+
+
+def said_again(before: Said, model: Model, history: History, deal_id: str) -> Said | str:
     """What another model says of a moment whose inputs were kept, or why it cannot.
 
     Inputs that the first model did not read, and so did not keep, are taken from the store as of that moment.
@@ -223,27 +285,20 @@ def said_again(before: Said, model: WinModel, version: int, digest: str, history
     Args:
         before: What was kept.
         model: The other model.
-        version: Its version.
-        digest: Digest of its bundle.
         history: The store's deals, for inputs that were not kept.
-        deal: Code of the deal there.
+        deal_id: The deal.
     """
-    read = {name for name in model.features if name not in model.estimator.unread} | set(model.spread.encoding.names)
+    win = model.win
+    read = {name for name in win.features if name not in win.estimator.unread} | set(win.spread.encoding.names)
     columns = {name: column for name, column in before.matrix.columns.items() if name in read}
-    missing = read - set(columns)
+    missing = sorted(read - set(columns))
     if missing:
-        available: dict[str, Feature] = {item.name: item for item in features_of(history)}
-        lacking = sorted(missing - set(available))
-        if lacking:
-            return f"version {version} reads inputs that the store cannot tell of that moment: {', '.join(lacking)}"
-        pair = pair_of(history, deal, before.as_of)
-        built = build_matrix(history, [available[name] for name in sorted(missing)], pair)
-        columns |= built.columns
-    matrix = FeatureMatrix(columns, 1)
-    explained = model.explain(matrix)
-    return Said(
-        before.as_of, float(explained.p[0]), float(explained.lower[0]), float(explained.upper[0]),
-        model.dated and before.as_of < model.trained_before, version, digest, None,
-        dict(zip(model.features, explained.contributions[0].tolist(), strict=True)), matrix, explained.reference,
-        model.calibration, {name: (item.label, item.unit) for name, item in model.described.items()},
-    )  # fmt: skip
+        available = {item.name: item for item in features_of(history)}
+        code = history.code(deal_id)
+        lacking = [name for name in missing if name not in available]
+        if lacking or code is None:
+            return f"version {model.version} reads inputs that the store cannot tell of then: {', '.join(missing)}"
+        columns |= build_matrix(history, [available[name] for name in missing],
+                                pair_of(history, code, before.as_of)).columns  # fmt: skip
+    scores = scored(FeatureMatrix(columns, 1), win, (deal_id,), before.as_of)
+    return Said.now(scores, before.as_of, model)

@@ -20,6 +20,21 @@ SHOWN = 3
 
 
 @dataclass(frozen=True)
+class Model:
+    """A model and what names it.
+
+    Attributes:
+        version: Its version in the registry.
+        digest: Digest of its bundle's manifest.
+        win: The model itself.
+    """
+
+    version: int
+    digest: str
+    win: WinModel
+
+
+@dataclass(frozen=True)
 class Scores:
     """Scores of deals at one moment, ordered by deal id.
 
@@ -82,11 +97,22 @@ def score_pairs(
         features: What `model.read` gives, where the caller keeps that.
     """
     matrix = build_matrix(history, model.read(features_of(history)) if features is None else features, pairs)
+    return scored(matrix, model, tuple(history.deal_ids[deal] for deal in pairs.deal), as_of)
+
+
+def scored(matrix: FeatureMatrix, model: WinModel, deal_ids: tuple[str, ...], as_of: int | None) -> Scores:
+    """Score deals whose features are at hand.
+
+    Args:
+        matrix: Their features.
+        model: The model.
+        deal_ids: Ids, shape (n_deals,).
+        as_of: The moment that the scores are for.
+    """
     explained = model.explain(matrix)
-    ids = tuple(history.deal_ids[deal] for deal in pairs.deal)
     in_sample = as_of is not None and model.dated and as_of < model.trained_before
     return Scores(
-        ids, as_of, explained.p, explained.lower, explained.upper, model.band(explained.p), in_sample, matrix,
+        deal_ids, as_of, explained.p, explained.lower, explained.upper, model.band(explained.p), in_sample, matrix,
         explained.contributions, explained.ratio, explained.reference, explained.base_rate, explained.step, model,
     )  # fmt: skip
 

@@ -17,9 +17,10 @@ from crm.store import Store
 from models.bundle import load_bundle
 from models.errors import ModelError, NoChampionError, RegistryUnavailableError
 from models.registry import Registry, Version
+from models.scoring import Model
 from serving.answers import NO_IMPORT
 from serving.company import CompanyData
-from serving.scorer import Current, Model
+from serving.scorer import Current
 
 log = logging.getLogger(__name__)
 

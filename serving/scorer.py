@@ -12,8 +12,7 @@ from crm.tables import FloatArray, IntArray
 from features.history import History
 from features.matrix import Snapshots, open_at
 from features.registry import Feature
-from models.scoring import BATCH, SHOWN, Scores, score_pairs
-from models.win import WinModel
+from models.scoring import BATCH, SHOWN, Model, Scores, score_pairs
 from serving.answers import (
     NO_IMPORT,
     NO_MODEL,
@@ -31,21 +30,6 @@ from serving.posted import Posted, check, pairs_of, rounds, tables_of
 from serving.requests import DealsQuery, Sent
 
 KEPT_LISTS = 4
-
-
-@dataclass(frozen=True)
-class Model:
-    """The model that serves.
-
-    Attributes:
-        version: Its version in the registry.
-        digest: Digest of its bundle's manifest.
-        win: The model itself.
-    """
-
-    version: int
-    digest: str
-    win: WinModel
 
 
 @dataclass(frozen=True)

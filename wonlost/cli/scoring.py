@@ -142,6 +142,9 @@ def _extremes(batches: Iterable[Scores]) -> tuple[int, dict[str, list[list[str]]
 def explain(
     deal: Annotated[str, typer.Argument(metavar="ID", help="Id of the deal in the CRM.")],
     as_of: AsOfOption = "",
+    since: Annotated[
+        str, typer.Option("--since", metavar="DATE", help="Say instead what moved the score since this day.")
+    ] = "",
     store: StoreOption = "",
 ) -> None:
     """Say why a deal has the win probability it has: every reason, in points that add up."""
@@ -149,11 +152,18 @@ def explain(
 
     from features.history import History
     from features.matrix import open_at
-    from models.scoring import score_pairs
+    from models.scoring import Model, score_pairs
 
     crm, model, version = _champion(store)
     when = _moment(as_of, crm)
     history = History(crm)
+    if since:
+        from wonlost.cli.history import explain_since
+
+        with open_store(settings(store)) as opened:
+            explain_since(opened, history, Model(version.number, version.digest, model), deal, since, when)
+        _notes(crm, model, when)
+        return
     code = history.code(deal)
     if code is None:
         raise UsageError(f"there is no deal {deal!r} in the store")
