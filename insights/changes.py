@@ -95,11 +95,12 @@ class Said:
             row: Which of the deals.
         """
         win = model.win
+        added = scores.contributions[row].astype(np.float32)  # rounded as kept ones are: the same inputs add the same
         return cls(
             as_of, float(scores.p[row]), float(scores.lower[row]), float(scores.upper[row]),
             win.dated and as_of < win.trained_before, model.version, model.digest, None,
-            dict(zip(win.features, scores.contributions[row].tolist(), strict=True)),
-            scores.matrix.take(np.array([row], dtype=np.int64)), scores.reference, win.calibration,
+            dict(zip(win.features, added.tolist(), strict=True)), scores.matrix.take(np.array([row], dtype=np.int64)),
+            scores.reference, win.calibration,
             {name: (item.label, item.unit) for name, item in win.described.items()},
         )  # fmt: skip
 
@@ -214,7 +215,7 @@ def _say(name: str, before: Said, after: Said) -> str:
     was, now = show(unit, before.value(name)), show(unit, after.value(name))
     if before.value(name) == after.value(name):
         return f"{label}: {now}, as before; beside the other inputs it counts differently"
-    return f"{label}: {was} before, {now} now"
+    return f"{label}: {was} before, {now} after"
 
 
 def said_at(history: History, model: Model, deal_id: str, as_of: int) -> Said:

@@ -167,6 +167,22 @@ class Tracker:
                 mlflow.log_params({"trained_before": f"{moment(cut):%Y-%m-%d}", "time_basis": crm.process.time_basis})
                 mlflow.set_tags({"decision": str(refusal), "promoted": False, "code_version": code_version()})
 
+    def record_audit(self, metrics: dict[str, float], tags: dict[str, str]) -> None:
+        """Log an audit of past scores as a run of its own, so that its figures can be followed from one to the next.
+
+        Args:
+            metrics: Its figures.
+            tags: What it was about.
+        """
+        make_sqlite_folder(self.registry.tracking_uri)
+        with quiet_mlflow():
+            import mlflow
+
+            mlflow.set_tracking_uri(self.registry.tracking_uri)
+            with mlflow.start_run(experiment_id=self._experiment_id(), run_name="audit"):
+                mlflow.log_metrics({metric_name(name): value for name, value in metrics.items()})
+                mlflow.set_tags({**tags, "code_version": code_version()})
+
     def _log(self, trained: Trained, scratch: Path) -> None:
         import mlflow
 

@@ -23,9 +23,9 @@ app = typer.Typer(
 
 
 def _add_commands() -> None:
-    from wonlost.cli import data, registry, scoring, taxonomy, training
+    from wonlost.cli import audit, data, registry, scoring, taxonomy, training
 
-    for module in (data, training, scoring, registry, taxonomy):
+    for module in (data, training, scoring, audit, registry, taxonomy):
         module.add_to(app)
 
 

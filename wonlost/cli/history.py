@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from insights.changes import Said
     from models.scoring import Model
 
+SMALL = 0.0005
+"""Points of an input that are not worth a line of their own."""
+
 
 def explain_since(store: Store, history: History, model: Model, deal: str, since: str, as_of: int) -> None:
     """Print what moved a deal's score since a day, and the scores of it that were kept.
@@ -42,7 +45,10 @@ def explain_since(store: Store, history: History, model: Model, deal: str, since
     rows = [[f"win probability on {moment(before.as_of):%Y-%m-%d}", f"{100 * before.p:.1f}"]]
     if found.model is not None:
         rows.append([found.model.sentence, f"{100 * found.model.points:+.1f}"])
-    rows += [[item.sentence, f"{100 * item.points:+.1f}"] for item in found.inputs]
+    small = [item for item in found.inputs if abs(item.points) < SMALL]
+    rows += [[item.sentence, f"{100 * item.points:+.1f}"] for item in found.inputs if abs(item.points) >= SMALL]
+    if small:
+        rows.append([f"{len(small)} further inputs, together", f"{100 * sum(item.points for item in small):+.1f}"])
     rows.append([f"win probability on {moment(after.as_of):%Y-%m-%d}", f"{100 * after.p:.1f}"])
     out.print(table("", ["", "points"], rows))
     between = [item for item in kept if item.as_of >= start]
