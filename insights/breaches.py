@@ -39,7 +39,7 @@ class Thresholds:
     slope_high: float = 1.25
     ece: float = 0.05
     input_psi: float = MUCH
-    input_share: float = 0.01
+    input_share: float = 0.03
     reasons_psi: float = MUCH
     win_rate_psi: float = SOME
 

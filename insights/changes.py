@@ -18,8 +18,9 @@ second model, less the first score. From there on the lines are the inputs', tol
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -104,6 +105,14 @@ class Said:
             {name: (item.label, item.unit) for name, item in win.described.items()},
         )  # fmt: skip
 
+    def to_json(self) -> dict[str, Any]:
+        """As plain data; times as ISO 8601."""
+        return {
+            "as_of": moment(self.as_of).isoformat(), "win_probability": self.p, "lower": self.lower,
+            "upper": self.upper, "in_sample": self.in_sample, "model_version": self.model_version,
+            "kept_at": None if self.made_at is None else moment(self.made_at).isoformat(),
+        }  # fmt: skip
+
     def value(self, name: str) -> float | str | None:
         """Value of an input; None where it is missing, or was not read."""
         return value_of(self.matrix.columns.get(name), 0)
@@ -167,6 +176,21 @@ class Change:
     def points(self) -> float:
         """How far the win probability moved."""
         return self.after.p - self.before.p
+
+    def to_json(self, most: int | None = None) -> dict[str, Any]:
+        """As plain data.
+
+        Args:
+            most: Inputs told one by one; the points of all others are `other_points`.
+        """
+        shown = self.inputs[:most]
+        model = 0.0 if self.model is None else self.model.points
+        return {
+            "points": self.points,
+            "model": None if self.model is None else asdict(self.model),
+            "inputs": [asdict(item) for item in shown],
+            "other_points": self.points - model - sum(item.points for item in shown),
+        }
 
 
 def change(before: Said, after: Said, again: Said | str | None = None) -> Change:

@@ -182,7 +182,8 @@ def input_drift(
         was, now = old.matrix.columns[name], new.columns[name]
         counts = binned(was, now)
         above = chance(len(counts[0]), n, new.n_rows, len(both))
-        found.append(InputDrift(name, labels.get(name, name), psi(*counts), above, share.get(name, np.nan), name in old.clocks))
+        clock = name in old.clocks
+        found.append(InputDrift(name, labels.get(name, name), psi(*counts), above, share.get(name, np.nan), clock))
     return sorted(found, key=lambda item: (item.clock, -item.psi, item.feature))
 
 

@@ -23,9 +23,9 @@ app = typer.Typer(
 
 
 def _add_commands() -> None:
-    from wonlost.cli import audit, data, registry, scoring, taxonomy, training
+    from wonlost.cli import audit, data, postmortem, registry, scoring, taxonomy, training
 
-    for module in (data, training, scoring, audit, registry, taxonomy):
+    for module in (data, training, scoring, audit, postmortem, registry, taxonomy):
         module.add_to(app)
 
 
