@@ -38,6 +38,7 @@ from serving.errors import (
     UnknownReportError,
 )
 from serving.front import Front, bounded_body, error_response
+from serving.history import add_history
 from serving.measures import Measures
 from serving.problems import details_of
 from serving.requests import DealsQuery, OneDealQuery, SentDeal
@@ -87,6 +88,7 @@ def create_app(
     app.openapi = documented(app)  # type: ignore[method-assign]
     _answer_errors(app)
     _add_deals(app, champion, measures, lambda: micros(now()))
+    add_history(app, champion)
     _add_score(app, champion, measures, lambda: micros(now()), max_deals, max_body_bytes)
     _add_models(app, champion)
     _add_state(app, champion, measures)

@@ -149,6 +149,11 @@ class Champion:
         """What serves now; take it once per request, so that a swap in between does not mix two."""
         return self._current
 
+    @property
+    def store(self) -> Store | None:
+        """The open store; None before the first look at it, and after the end."""
+        return self._store
+
     def start(self) -> None:
         """Begin looking, in a thread of its own."""
         self._stop.clear()
