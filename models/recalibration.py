@@ -11,7 +11,7 @@ from models.metrics import calibration_line
 from models.ranking import NAN
 from models.resampling import LEVELS, Interval, poisson_weights
 
-DRAWS = 1_000
+DRAWS = 500
 
 
 def calibration_line_interval(
