@@ -8,8 +8,8 @@ of `PART`, ordered by id. A part has two compressed blobs, so that reading proba
 
 A blob is zstd of a JSON header with its length in front (little endian, 4 bytes), then the arrays one after another,
 the bytes of each sorted by their place in the number (like bytes together compress best). Of 100,000 deals with 84
-inputs that is 28 MB and half a second; as plain rows it was 470 MB, and as Arrow files the history of one deal took
-seven times as long to read.
+inputs that is 29 MB and a second; as plain rows it was 470 MB, and as Arrow files of as many deals a part took several
+times as long to read.
 
 What is kept is never changed by a later import or a later model. A run is named by its moment, its model's digest and
 the import it was made from: the same once more changes nothing.
@@ -35,7 +35,7 @@ from crm.store import Store
 from crm.tables import Coded, FloatArray, micros
 
 PART = 1_000
-"""Deals of a part: to read one deal of a run, so many are unpacked (about a millisecond)."""
+"""Deals of a part: to read one deal of a run, so many are unpacked."""
 _LENGTH = struct.Struct("<I")
 
 
@@ -261,9 +261,8 @@ def rows_of_deal(
         for row in connection.execution_options(stream_results=True).execute(chosen):
             scores = _unpack_scores(row.scores)
             if deal_id in scores.deal_ids:
-                place = np.array([scores.deal_ids.index(deal_id)], dtype=np.int64)
-                whole = _unpack_inputs(row.inputs, scores, json.loads(row.columns))
-                found.append((_run(row), whole.take(place)))
+                place = scores.deal_ids.index(deal_id)
+                found.append((_run(row), _unpack_inputs(row.inputs, scores, json.loads(row.columns), place)))
             if newest is not None and len(found) >= newest:
                 break
     return found[::-1]
@@ -318,18 +317,20 @@ def _pack_inputs(rows: Rows, numbers: list[str], categories: list[str]) -> bytes
         gaps = int(np.any(used < 0))  # the missing one is code -1 again after it
         levels.append([column.levels[code] for code in used if code >= 0])
         arrays.append(_as(codes - gaps, "<i4"))
-    return _pack(levels, [*arrays, _as(rows.contributions.T, "<f4")])
+    return _pack(levels, [*arrays, *(_as(column, "<f4") for column in rows.contributions.T)])
 
 
-def _unpack_inputs(blob: bytes, scores: Rows, columns: dict[str, list[str]]) -> Rows:
+def _unpack_inputs(blob: bytes, scores: Rows, columns: dict[str, list[str]], only: int | None = None) -> Rows:
+    """The deals of a part with their inputs, or only one of them."""
     levels, data = _unpack(blob)
     n, names = len(scores), columns["contributions"]
-    values: dict[str, FloatArray | Coded] = {name: data.array("<f8", n) for name in columns["numbers"]}
+    values: dict[str, FloatArray | Coded] = {name: data.array("<f8", n, only) for name in columns["numbers"]}
     for name, used in zip(columns["categories"], levels, strict=True):
-        values[name] = Coded(data.array("<i4", n), tuple(used))
-    contributions = data.array("<f4", n * len(names)).reshape(len(names), n).T
-    return Rows(scores.deal_ids, scores.p, scores.lower, scores.upper, values, tuple(names),
-                contributions.astype(np.float64))  # fmt: skip
+        values[name] = Coded(data.array("<i4", n, only), tuple(used))
+    added = [data.array("<f4", n, only).astype(np.float64) for _ in names]
+    mine = scores if only is None else scores.take(np.array([only], dtype=np.int64))
+    contributions = np.stack(added, axis=1) if added else np.zeros((len(mine), 0))
+    return Rows(mine.deal_ids, mine.p, mine.lower, mine.upper, values, tuple(names), contributions)
 
 
 def _as(values: Any, kind: str) -> NDArray[Any]:
@@ -350,10 +351,13 @@ class _Data:
     def __init__(self, whole: bytes, place: int) -> None:
         self._whole, self._place = whole, place
 
-    def array(self, kind: str, n: int) -> NDArray[Any]:
+    def array(self, kind: str, n: int, only: int | None = None) -> NDArray[Any]:
+        """The next array, of n numbers, or only one of them."""
         size = np.dtype(kind).itemsize
         plain = np.frombuffer(self._whole, np.uint8, n * size, self._place).reshape(size, n)
         self._place += n * size
+        if only is not None:
+            plain = plain[:, only : only + 1]
         return np.ascontiguousarray(plain.T).reshape(-1).view(kind)
 
 
