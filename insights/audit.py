@@ -26,7 +26,7 @@ from insights.errors import NothingToTellError
 from insights.judged import GROUPINGS, LEAST_DEALS, Slice, judged, slices, weekly
 from models.metrics import Bin
 from models.ranking import NAN
-from models.scoring import Model
+from models.scoring import WinVersion
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def _no_nan(value: Any) -> Any:
 
 
 def audit(
-    store: Store, history: History, model: Model | None, *, since: int | None = None, by: Sequence[str] = GROUPINGS
+    store: Store, history: History, model: WinVersion | None, *, since: int | None = None, by: Sequence[str] = GROUPINGS
 ) -> Audit:  # fmt: skip
     """Judge the scores that were kept.
 
@@ -151,7 +151,7 @@ def audit(
 
 
 def _drift(
-    store: Store, history: History, newest: Run, model: Model | None, cut: int, notes: list[str]
+    store: Store, history: History, newest: Run, model: WinVersion | None, cut: int, notes: list[str]
 ) -> tuple[list[InputDrift], float, RateDrift | None]:  # fmt: skip
     """How inputs, reasons and the win rate moved since the newest run's model was trained."""
     trained = newest.facts.get("trained_before")
@@ -163,7 +163,7 @@ def _drift(
         notes.append(f"drift of inputs is not told: version {newest.made.model_version}, which made the newest run, "
                      "is not at hand")  # fmt: skip
         return [], NAN, rate
-    old = Population.before(history, trained, model.win.read(features_of(history)))
+    old = Population.before(history, trained, model.loaded.read(features_of(history)))
     if not len(old.pairs):
         notes.append("drift of inputs is not told: no deal was open in the year before the training cut")
         return [], NAN, rate

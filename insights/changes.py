@@ -33,7 +33,7 @@ from insights.errors import NothingToTellError
 from models.calibration import Calibration
 from models.explain import show, value_of
 from models.kept import calibration_of
-from models.scoring import Model, Scores, score_pairs, scored
+from models.scoring import Scores, WinVersion, score_pairs, scored
 
 ROUNDING = 1e-12
 """Points below which a difference is told of nobody."""
@@ -86,7 +86,7 @@ class Said:
         )  # fmt: skip
 
     @classmethod
-    def now(cls, scores: Scores, as_of: int, model: Model, row: int = 0) -> Said:
+    def now(cls, scores: Scores, as_of: int, model: WinVersion, row: int = 0) -> Said:
         """From scores that were just worked out.
 
         Args:
@@ -95,7 +95,7 @@ class Said:
             model: The model.
             row: Which of the deals.
         """
-        win = model.win
+        win = model.loaded
         added = scores.contributions[row].astype(np.float32)  # rounded as kept ones are: the same inputs add the same
         return cls(
             as_of, float(scores.p[row]), float(scores.lower[row]), float(scores.upper[row]),
@@ -242,7 +242,7 @@ def _say(name: str, before: Said, after: Said) -> str:
     return f"{label}: {was} before, {now} after"
 
 
-def said_at(history: History, model: Model, deal_id: str, as_of: int) -> Said:
+def said_at(history: History, model: WinVersion, deal_id: str, as_of: int) -> Said:
     """What a model says of a deal at a moment, worked out now from what was known then.
 
     Raises:
@@ -256,10 +256,10 @@ def said_at(history: History, model: Model, deal_id: str, as_of: int) -> Said:
     if not len(pair):
         raise NothingToTellError(f"deal {deal_id!r} was not open at {moment(as_of):%Y-%m-%d}")
     dated = history.crm.process.time_basis == "dates"
-    return Said.now(score_pairs(history, model.win, pair, as_of if dated else None), as_of, model)
+    return Said.now(score_pairs(history, model.loaded, pair, as_of if dated else None), as_of, model)
 
 
-def since(history: History, model: Model, kept: Sequence[Said], deal_id: str, start: int, end: int) -> Change:
+def since(history: History, model: WinVersion, kept: Sequence[Said], deal_id: str, start: int, end: int) -> Change:
     """What moved a deal's score since a moment.
 
     The first score is the newest one kept in the week up to `start`; where none was, it is worked out now.
@@ -282,7 +282,7 @@ def since(history: History, model: Model, kept: Sequence[Said], deal_id: str, st
     return change(before, after, again)
 
 
-def steps(history: History, model: Model | None, kept: Sequence[Said], deal_id: str) -> list[Change]:
+def steps(history: History, model: WinVersion | None, kept: Sequence[Said], deal_id: str) -> list[Change]:
     """What moved a deal's score from each score that was kept to the next.
 
     Args:
@@ -302,7 +302,7 @@ def steps(history: History, model: Model | None, kept: Sequence[Said], deal_id: 
     return found
 
 
-def said_again(before: Said, model: Model, history: History, deal_id: str) -> Said | str:
+def said_again(before: Said, model: WinVersion, history: History, deal_id: str) -> Said | str:
     """What another model says of a moment whose inputs were kept, or why it cannot.
 
     Inputs that the first model did not read, and so did not keep, are taken from the store as of that moment.
@@ -313,7 +313,7 @@ def said_again(before: Said, model: Model, history: History, deal_id: str) -> Sa
         history: The store's deals, for inputs that were not kept.
         deal_id: The deal.
     """
-    win = model.win
+    win = model.loaded
     read = {name for name in win.features if name not in win.estimator.unread} | set(win.spread.encoding.names)
     columns = {name: column for name, column in before.matrix.columns.items() if name in read}
     missing = sorted(read - set(columns))

@@ -22,7 +22,7 @@ from features.matrix import FeatureMatrix, Snapshots, build_matrix, grid
 from features.records import NEVER
 from features.registry import Feature
 from models.clocks import CLOCK, clock_share
-from models.scoring import Model
+from models.scoring import WinVersion
 
 SOME, MUCH = 0.1, 0.25
 """PSI from which something, and from which much, has changed (Siddiqi 2006)."""
@@ -193,7 +193,7 @@ def mix(contributions: FloatArray) -> FloatArray:
     return np.asarray(weight / max(float(weight.sum()), 1e-300))
 
 
-def reasons_psi(old: Population, new: FloatArray, model: Model) -> float:
+def reasons_psi(old: Population, new: FloatArray, model: WinVersion) -> float:
     """PSI of the reasons' mix: the share of each input in what reasons say, of old deals and of those scored now.
 
     Args:
@@ -202,7 +202,7 @@ def reasons_psi(old: Population, new: FloatArray, model: Model) -> float:
         model: The model that scored them.
     """
     rows = every(old.pairs.deal, REASON_ROWS)
-    was = mix(model.win.estimator.contributions(old.matrix.take(rows))[0])
+    was = mix(model.loaded.estimator.contributions(old.matrix.take(rows))[0])
     now = mix(new)
     tiny = 1e-4  # an input that says nothing on one side
     e, a = (was + tiny) / (was + tiny).sum(), (now + tiny) / (now + tiny).sum()

@@ -24,7 +24,7 @@ from insights.changes import Change, Said, change
 from insights.errors import NothingToTellError
 from insights.similar import Similar, last_moments, similar
 from insights.timeline import Happening, timeline
-from models.scoring import Model, score_pairs
+from models.scoring import WinVersion, score_pairs
 
 MOVES = 5
 """Moves that are told as the largest."""
@@ -124,7 +124,7 @@ def _iso(at: int | None) -> str | None:
     return None if at is None else moment(at).isoformat()
 
 
-def post_mortem(history: History, model: Model | None, deal_id: str, kept: Sequence[Said] = ()) -> PostMortem:
+def post_mortem(history: History, model: WinVersion | None, deal_id: str, kept: Sequence[Said] = ()) -> PostMortem:
     """Look back on a closed deal.
 
     Args:
@@ -158,7 +158,7 @@ def post_mortem(history: History, model: Model | None, deal_id: str, kept: Seque
     elif process.snapshots == "entry":
         notes.append("deals are scored as they were entered: there is one moment only")
     moved = sorted((step for step in steps if step.change is not None), key=lambda step: -abs(_points(step)))
-    learned = model is not None and (not dated or int(history.closed[deal]) < model.win.trained_before)
+    learned = model is not None and (not dated or int(history.closed[deal]) < model.loaded.trained_before)
     return PostMortem(
         deal_id, outcome, _known(int(history.created[deal]), dated), _known(int(history.closed[deal]), dated),
         _reasons(history, deal, outcome), happened, steps, tuple(moved[:MOVES]), tuple(kept), alike, learned,
@@ -198,12 +198,12 @@ def moments_of(history: History, deal: int) -> IntArray:
     return times[history.is_open(np.full(len(times), deal, dtype=np.int64), times)]
 
 
-def _steps(history: History, model: Model, deal: int, happened: Sequence[Happening]) -> tuple[Step, ...]:
+def _steps(history: History, model: WinVersion, deal: int, happened: Sequence[Happening]) -> tuple[Step, ...]:
     times = moments_of(history, deal)
     if not len(times):  # entered and closed at the same instant
         return ()
     pairs = Snapshots(np.full(len(times), deal, dtype=np.int64), times)
-    scores = score_pairs(history, model.win, pairs, None)
+    scores = score_pairs(history, model.loaded, pairs, None)
     said = [Said.now(scores, at if at != UNDATED else history.crm.imported_at, model, row)
             for row, at in enumerate(times.tolist())]  # fmt: skip
     first = Step(said[0], None, tuple(item for item in happened if item.at < said[0].as_of))

@@ -12,7 +12,7 @@ from features.history import History
 from features.matrix import UNDATED, Snapshots, build_matrix
 from features.records import NEVER
 from features.registry import features_of
-from models.scoring import Model
+from models.scoring import WinVersion
 
 CANDIDATES = 4_000
 """Closed deals that are looked at: those whose closing was nearest in time, as the market was like."""
@@ -55,7 +55,7 @@ def last_moments(history: History, deals: IntArray) -> Snapshots:
     return Snapshots(deals, times[deals])
 
 
-def similar(history: History, model: Model, deal: int, most: int) -> tuple[Similar, ...]:
+def similar(history: History, model: WinVersion, deal: int, most: int) -> tuple[Similar, ...]:
     """The closed deals most like one, by what each input adds to the log-odds just before the close, nearest first.
 
     Near contributions mean near log-odds, so only deals with the nearest log-odds are asked for their reasons.
@@ -75,7 +75,8 @@ def similar(history: History, model: Model, deal: int, most: int) -> tuple[Simil
     others = others[:CANDIDATES]
     if not len(others):
         return ()
-    features, win = model.win.read(features_of(history)), model.win
+    win = model.loaded
+    features = win.read(features_of(history))
     mine = build_matrix(history, features, last_moments(history, np.array([deal], dtype=np.int64)))
     margin, here, _ = win.estimator.explained(mine)
     matrix = build_matrix(history, features, last_moments(history, others))

@@ -13,25 +13,13 @@ from features.history import History
 from features.matrix import FeatureMatrix, Snapshots, build_matrix, open_at
 from features.registry import Feature, features_of
 from models.explain import Reason, reasons_of_row
+from models.registry import Model
 from models.win import WinModel
 
 BATCH = 20_000
 SHOWN = 3
-
-
-@dataclass(frozen=True)
-class Model:
-    """A model and what names it.
-
-    Attributes:
-        version: Its version in the registry.
-        digest: Digest of its bundle's manifest.
-        win: The model itself.
-    """
-
-    version: int
-    digest: str
-    win: WinModel
+WinVersion = Model[WinModel]
+"""A version of the win model: its number in the registry, its digest, and the model itself (`loaded`)."""
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,12 @@ ServingError
     ├── UnknownDealError      404
     ├── UnknownReportError    404
     ├── DealOpenError         409
+    ├── UnknownNoteError      404
     ├── InvalidRequestError   422: carries each problem and where it lies
     ├── TooLargeError         413
     ├── NotJsonError          415
-    └── UnavailableError      503
+    ├── UnavailableError      503
+    └── NoReasonModelError    503
 """
 
 from __future__ import annotations
@@ -72,6 +74,12 @@ class DealOpenError(RequestError):
     status, code = 409, "deal_open"
 
 
+class UnknownNoteError(RequestError):
+    """A note that the store does not hold."""
+
+    status, code = 404, "unknown_note"
+
+
 class InvalidRequestError(RequestError):
     """Parameters or a body that do not fit."""
 
@@ -94,6 +102,12 @@ class UnavailableError(RequestError):
     """Something that the answer needs cannot be reached now."""
 
     status, code = 503, "unavailable"
+
+
+class NoReasonModelError(RequestError):
+    """No model of reasons serves."""
+
+    status, code = 503, "no_reason_model"
 
 
 def error_answer(code: str, message: str, details: Sequence[Detail] = ()) -> ErrorAnswer:

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from insights.timeline import What
-from serving.answers import Answer
+from serving.answer import Answer
 
 
 class InputChangeAnswer(Answer):

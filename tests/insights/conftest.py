@@ -1,4 +1,4 @@
-"""A simulated company with a store, and models trained at its half-time."""
+"""A model of reasons on a small taxonomy with notes for it to read, and a company with models and a store."""
 
 from __future__ import annotations
 
@@ -22,9 +22,37 @@ from models.average import Average
 from models.calibration import Beta, Isotonic
 from models.kept import facts_of, kept_rows
 from models.logistic import Logistic
-from models.scoring import Model, score_open
+from models.reasons import Classifier, ReasonModel, Recipe, Thresholds
+from models.scoring import WinVersion, score_open
+from models.taxonomy import Reason, Taxonomy
 from models.trees import Trees, TreeSize
 from tests.fitting import fit
+
+LEARNT = {
+    "price": ["too expensive for us", "price was too high", "our price was far above theirs", "the cost was too high"],
+    "timing": ["moved to next year", "postponed until next quarter", "come back next year", "project postponed"],
+    "silence": ["they went silent", "no reply to our mails", "went dark after the demo", "never called us back"],
+}
+
+
+def reason(id: str) -> Reason:
+    return Reason(id, "All", id.capitalize(), f"{id} of it", tuple(LEARNT[id]), synonyms=(f"Our {id}",))
+
+
+@pytest.fixture(scope="session")
+def taxonomy() -> Taxonomy:
+    return Taxonomy("loss", "three reasons", ("All",), tuple(reason(id) for id in LEARNT))
+
+
+@pytest.fixture(scope="session")
+def model(taxonomy: Taxonomy) -> ReasonModel:
+    texts = [text for texts in LEARNT.values() for text in texts]
+    place = np.repeat(np.arange(len(LEARNT)), [len(texts) for texts in LEARNT.values()])
+    classifier = Classifier.fit(texts, place, len(LEARNT), np.ones(len(texts)), Recipe())
+    return ReasonModel(taxonomy, classifier, Thresholds(unclear=0.6), {"en": 1000})
+
+
+# -- a company -------------------------------------------------------------------------------------------------------
 
 UNTIL = date(2025, 6, 30)
 CUT = micros("2024-07-01")
@@ -44,7 +72,7 @@ class Company:
     file: Path
     crm: CrmData
     history: History
-    models: dict[int, Model]
+    models: dict[int, WinVersion]
 
 
 @pytest.fixture(scope="session")
@@ -63,7 +91,7 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Company:
                without=("activities", "amount")),
         3: fit(crm, Logistic(0.1), steps, cut=CUT),
     }
-    models = {number: Model(number, f"digest{number}", win) for number, win in wins.items()}
+    models = {number: WinVersion(number, f"digest{number}", win) for number, win in wins.items()}
     return Company(folder / "store.db", crm, History(crm), models)
 
 
@@ -84,9 +112,9 @@ def keep(company: Company, store: Store) -> Keep:
 
     def run(day: str, version: int = 1) -> Run:
         model, as_of = company.models[version], micros(day)
-        in_sample = as_of < model.win.trained_before
+        in_sample = as_of < model.loaded.trained_before
         keeping = Keeping(store, Made(as_of, company.crm.imported_at, version, model.digest, in_sample))
-        for scores in score_open(company.history, model.win, as_of):
+        for scores in score_open(company.history, model.loaded, as_of):
             keeping.add(kept_rows(scores), facts_of(scores))
         return keeping.finish()
 

@@ -218,7 +218,7 @@ def test_a_whole_company(company: Company, store: Store, keep: Keep) -> None:
     assert len(found.bins) == 10
     assert {item.name for item in found.groups["stage"]} <= set(company.crm.process.stages)
     assert found.groups["stage"]
-    read = company.models[1].win.read(features_of(company.history))
+    read = company.models[1].loaded.read(features_of(company.history))
     assert {item.feature for item in found.inputs} == {item.name for item in read}
     assert sum(item.share for item in found.inputs) == pytest.approx(1)
     other = audit(store, company.history, company.models[2])

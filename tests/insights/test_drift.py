@@ -66,7 +66,7 @@ def test_every_takes_whole_deals() -> None:
 def test_a_shift_is_found_named_and_told_from_what_stayed(company: Company, store: Store, keep: Keep) -> None:
     run = keep("2024-07-08")
     (part,) = rows_of(store, run)
-    old = Population.before(company.history, CUT, company.models[1].win.read(features_of(company.history)))
+    old = Population.before(company.history, CUT, company.models[1].loaded.read(features_of(company.history)))
     assert (old.pairs.as_of < CUT).all()
     calm = {item.feature: item for item in input_drift(old, FeatureMatrix(part.values, len(part)), {}, {})}
     assert not calm["amount"].clock
@@ -86,7 +86,7 @@ def test_the_mix_of_reasons(company: Company, store: Store, keep: Keep) -> None:
     run = keep("2024-07-08")
     (part,) = rows_of(store, run)
     model = company.models[1]
-    old = Population.before(company.history, CUT, model.win.read(features_of(company.history)))
+    old = Population.before(company.history, CUT, model.loaded.read(features_of(company.history)))
     assert mix(part.contributions).sum() == pytest.approx(1)
     assert mix(np.zeros((3, 2))).tolist() == [0, 0]
     assert reasons_psi(old, part.contributions, model) < 0.25

@@ -22,7 +22,7 @@ from insights.postmortem import moments_of, post_mortem
 from insights.similar import similar
 from insights.timeline import timeline
 from models.logistic import Logistic
-from models.scoring import Model
+from models.scoring import WinVersion
 from tests.features.small import PROCESS, crm_of
 from tests.fitting import fit
 from tests.insights.conftest import CUT, Company, Keep
@@ -255,7 +255,7 @@ def test_an_export_without_dates_has_one_moment_and_says_so() -> None:
                  known={"opportunities.amount": Known.CREATED})  # fmt: skip
     crm = dataclasses.replace(crm, imported_at=micros("2024-05-01"))
     win = dataclasses.replace(fit(crm, Logistic(), cut=NEVER), dated=False)
-    found = post_mortem(History(crm), Model(1, "d", win), "d01")
+    found = post_mortem(History(crm), WinVersion(1, "d", win), "d01")
     assert (found.created_at, found.closed_at, found.timeline, found.moves) == (None, None, (), ())
     assert len(found.steps) == 1
     assert found.learned_from

@@ -19,7 +19,7 @@ from features.matrix import default_as_of, open_at
 from insights.changes import Said
 from insights.postmortem import post_mortem
 from models.kept import facts_of, kept_rows
-from models.scoring import Model, score_open
+from models.scoring import WinVersion, score_open
 from serving.app import create_app
 from tests.serving.conftest import NOW, World
 from tests.serving.running import running
@@ -125,7 +125,7 @@ def test_a_post_mortem_is_that_of_the_command_line(kept: tuple[httpx.Client, Sto
     answer = client.get(f"/v1/deals/{deal}/postmortem", params={"inputs": 1000})
     assert answer.status_code == 200
     found = answer.json()
-    expected = post_mortem(history, Model(1, "d", world.models[1]), deal)
+    expected = post_mortem(history, WinVersion(1, "d", world.models[1]), deal)
     assert [item["words"] for item in found["timeline"]] == [item.words for item in expected.timeline]
     assert [item["win_probability"] for item in found["steps"]] == pytest.approx([s.said.p for s in expected.steps])
     assert [item["deal_id"] for item in found["similar"]] == [item.deal_id for item in expected.similar]

@@ -68,7 +68,7 @@ def test_models_promote_and_rollback(line: Path) -> None:
 def test_report_writes_the_page_of_a_version(line: Path) -> None:
     done = wonlost(line, "report")
     assert done.returncode == 0, done.stderr
-    page = line / "reports" / "version-1.html"
+    page = line / "reports" / "win-version-1.html"
     assert done.stdout.strip() == f"the report of version 1 is in {page}"
     decision = json.loads(wonlost(line, "models", "--json").stdout)[0]["decision"]
     assert page.read_text(encoding="utf-8").startswith("<!doctype html>")

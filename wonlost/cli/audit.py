@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from insights.judged import Slice
     from models.registry import Registry
     from models.resampling import Interval
-    from models.scoring import Model
+    from models.scoring import WinVersion
 
 SHOWN_INPUTS = 10
 Part = tuple[str, list[str], list[list[str]]]
@@ -75,11 +75,11 @@ def audit(
         Tracker(registry, chosen.artifacts).record_audit(found.metrics(), tags)
 
 
-def _model_of_newest(store: Store, registry: Registry, since: int | None) -> Model | None:
+def _model_of_newest(store: Store, registry: Registry, since: int | None) -> WinVersion | None:
     """The model of the newest run that counts; None where there is none, or it is not in the registry as it was."""
     from crm.ledger import runs
     from models.errors import UnknownVersionError
-    from models.scoring import Model
+    from models.scoring import WinVersion
 
     honest = [run for run in runs(store, since=since) if not run.made.in_sample]
     if not honest:
@@ -91,7 +91,7 @@ def _model_of_newest(store: Store, registry: Registry, since: int | None) -> Mod
         return None
     if version.digest != made.model_digest:
         return None
-    return Model(version.number, version.digest, registry.load(version))
+    return WinVersion(version.number, version.digest, registry.load(version))
 
 
 def _print(found: Audit, form: str) -> None:

@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from crm.store import Store
     from features.history import History
     from insights.changes import Said
-    from models.scoring import Model
+    from models.scoring import WinVersion
 
 SMALL = 0.0005
 """Points of an input that are not worth a line of their own."""
 
 
-def explain_since(store: Store, history: History, model: Model, deal: str, since: str, as_of: int) -> None:
+def explain_since(store: Store, history: History, model: WinVersion, deal: str, since: str, as_of: int) -> None:
     """Print what moved a deal's score since a day, and the scores of it that were kept.
 
     Args:

@@ -31,7 +31,7 @@ def postmortem(
     from insights.changes import Said
     from insights.postmortem import post_mortem
     from models.errors import NoChampionError
-    from models.scoring import Model
+    from models.scoring import WinVersion
 
     chosen = settings(store)
     with open_store(chosen) as opened:
@@ -41,7 +41,7 @@ def postmortem(
     model = None
     try:
         version = registry.champion()
-        model = Model(version.number, version.digest, registry.load(version))
+        model = WinVersion(version.number, version.digest, registry.load(version))
     except NoChampionError:
         pass
     found = post_mortem(history, model, deal, kept)

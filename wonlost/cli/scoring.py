@@ -152,7 +152,7 @@ def explain(
 
     from features.history import History
     from features.matrix import open_at
-    from models.scoring import Model, score_pairs
+    from models.scoring import WinVersion, score_pairs
 
     crm, model, version = _champion(store)
     when = _moment(as_of, crm)
@@ -161,7 +161,7 @@ def explain(
         from wonlost.cli.history import explain_since
 
         with open_store(settings(store)) as opened:
-            explain_since(opened, history, Model(version.number, version.digest, model), deal, since, when)
+            explain_since(opened, history, WinVersion(version.number, version.digest, model), deal, since, when)
         _notes(crm, model, when)
         return
     code = history.code(deal)
