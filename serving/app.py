@@ -39,6 +39,7 @@ from serving.errors import (
     UnknownReportError,
 )
 from serving.front import Front, bounded_body, error_response
+from serving.history import add_history
 from serving.measures import Measures
 from serving.problems import details_of
 from serving.reason_routes import add_reasons
@@ -91,6 +92,7 @@ def create_app(
     app.openapi = documented(app)  # type: ignore[method-assign]
     _answer_errors(app)
     _add_deals(app, champion, measures, lambda: micros(now()))
+    add_history(app, champion)
     _add_score(app, champion, measures, lambda: micros(now()), max_deals, max_body_bytes)
     add_reasons(app, champion, lambda: micros(now()), max_deals, max_body_bytes)
     _add_models(app, champion)

@@ -12,14 +12,14 @@ from typing import Literal
 from crm.errors import NothingImportedError
 from crm.store import Store
 from models.bundle import load_bundle
-from models.registry import Registry
+from models.registry import Model, Registry
 from models.taxonomy import Taxonomy
 from models.win import WinModel
 from serving.answers import NO_IMPORT
 from serving.company import CompanyData
 from serving.reasons import Reasons
 from serving.scorer import Current
-from serving.watching import Failures, Model, ModelWatch, Patience
+from serving.watching import Failures, ModelWatch, Patience
 
 log = logging.getLogger(__name__)
 
@@ -103,6 +103,11 @@ class Champion:
     def current(self) -> Current:
         """What serves now; take it once per request, so that a swap in between does not mix two."""
         return self._current
+
+    @property
+    def store(self) -> Store | None:
+        """The open store; None before the first look at it, and after the end."""
+        return self._store
 
     @property
     def health(self) -> Health:

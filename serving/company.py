@@ -17,7 +17,7 @@ from crm.schema import TABLES, Kind, Known
 from crm.tables import DAY, NAT, Attribute, Coded, Columns, CrmData, FloatArray, IntArray, moment
 from features.asof_once import look_back
 from features.history import History
-from features.matrix import FeatureMatrix, Snapshots, build_matrix, default_as_of, grid
+from features.matrix import FeatureMatrix, Snapshots, build_matrix, default_as_of, grid, pair_of
 from features.records import NEVER
 from features.registry import Feature, features_of
 from models.stage_age import StageAgeTable
@@ -165,10 +165,7 @@ class CompanyData:
 
     def pair(self, deal: int, as_of: int) -> Snapshots:
         """One deal at a moment, as features want it (see `open_at`)."""
-        when = 0 if not self.dated else as_of
-        if self.dated and self.crm.process.snapshots == "entry":
-            when = int(self.history.created[deal])
-        return Snapshots(np.array([deal], dtype=np.int64), np.array([when], dtype=np.int64))
+        return pair_of(self.history, deal, as_of)
 
     def status(self, deal: int, as_of: int) -> tuple[Status, int | None]:
         """What a deal was at a moment, and when it had closed before that, in microseconds."""

@@ -6,6 +6,7 @@ ServingError
 └── RequestError          a request cannot be answered: carries its HTTP status and a code for programs
     ├── UnknownDealError      404
     ├── UnknownReportError    404
+    ├── DealOpenError         409
     ├── UnknownNoteError      404
     ├── InvalidRequestError   422: carries each problem and where it lies
     ├── TooLargeError         413
@@ -65,6 +66,12 @@ class UnknownReportError(RequestError):
     """A version that the registry does not hold, or that has no report."""
 
     status, code = 404, "unknown_report"
+
+
+class DealOpenError(RequestError):
+    """What was asked is told of closed deals only, and the deal is open."""
+
+    status, code = 409, "deal_open"
 
 
 class UnknownNoteError(RequestError):

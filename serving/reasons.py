@@ -16,7 +16,7 @@ from insights.worklist import answer, review_list, suspected
 from models.bundle import load_bundle
 from models.errors import NoChampionError, RegistryUnavailableError
 from models.reasons import ReasonModel
-from models.registry import REASONS, Registry
+from models.registry import REASONS, Model, Registry
 from models.taxonomy import Taxonomy, default_taxonomy
 from serving.answers import Detail
 from serving.company import CompanyData, Recent
@@ -34,7 +34,7 @@ from serving.reason_answers import (
     ThemeAnswer,
     ThemesAnswer,
 )
-from serving.watching import Failures, Model, ModelWatch
+from serving.watching import Failures, ModelWatch
 
 KINDS: dict[str, Kind] = {"lost": "loss", "won": "win"}
 

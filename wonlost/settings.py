@@ -19,6 +19,7 @@ class Settings(BaseSettings):
         threads: Threads of LightGBM; more than the machine's cores makes it slower, not faster.
         least_deals: Fewest won, and fewest lost, deals to train on.
         leak_alarm: AUC above which a single feature stops the training.
+        keep_scores_days: How many days scoring runs are kept; 0 for ever.
         refresh_seconds: How often the server looks for a promotion or a new import.
         max_deals: Most deals that one request may send.
         max_body_bytes: Largest body of a request.
@@ -38,6 +39,7 @@ class Settings(BaseSettings):
     threads: int = Field(default=min(2, os.cpu_count() or 1), ge=1)
     least_deals: int = Field(default=40, ge=1)
     leak_alarm: float = Field(default=0.95, gt=0.5, le=1)
+    keep_scores_days: int = Field(default=730, ge=0)
     refresh_seconds: float = Field(default=2.0, gt=0)
     max_deals: int = Field(default=1000, ge=1)
     max_body_bytes: int = Field(default=20_000_000, ge=1)
