@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from models.win import WinModel
 
 NAME = "wonlost-win"
+REASONS = {"loss": "wonlost-loss-reason", "win": "wonlost-win-reason"}
+"""Registered models of reasons, by kind of note."""
 CHAMPION = "champion"
 CHALLENGER = "challenger"
 DIGEST = "wonlost.digest"

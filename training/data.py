@@ -53,6 +53,11 @@ class TrainingData:
         """Whether the export has dates."""
         return self.history.crm.process.time_basis == "dates"
 
+    @property
+    def end(self) -> int | None:
+        """The cut as the moment up to which a fit looks; None without dates."""
+        return self.cut if self.dated else None
+
     @cached_property
     def closed(self) -> IntArray:
         """Closing time of each row's deal, in microseconds."""

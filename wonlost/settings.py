@@ -23,7 +23,11 @@ class Settings(BaseSettings):
         max_deals: Most deals that one request may send.
         max_body_bytes: Largest body of a request.
         taxonomy: File of the loss reasons; by default the built-in one.
+        sure_accuracy: Accuracy that readings of notes called `sure` are to have.
         win_taxonomy: File of the win reasons; by default the built-in one.
+        fiscal_year_start: Month in which the company's year starts, 1 to 12.
+        rates: TOML file of currency rates to convert amounts by; by default currencies are shown apart.
+        least_group: Fewest decided deals for which a team or an owner is compared with the odds of its deals.
     """
 
     model_config = SettingsConfigDict(env_prefix="WONLOST_")
@@ -39,6 +43,10 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(default=20_000_000, ge=1)
     taxonomy: Path | None = None
     win_taxonomy: Path | None = None
+    sure_accuracy: float = Field(default=0.85, gt=0.5, lt=1)
+    fiscal_year_start: int = Field(default=1, ge=1, le=12)
+    rates: Path | None = None
+    least_group: int = Field(default=20, ge=5)
 
     @property
     def store_url(self) -> str:

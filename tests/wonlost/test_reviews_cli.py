@@ -47,7 +47,7 @@ def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.fixture
 def no_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    def load(*_: object) -> ReasonModel:
+    def load(*_: object) -> None:
         raise NoChampionError("no version of wonlost-loss-reason has been promoted yet")
 
     monkeypatch.setattr(reviews, "load_reasons", load)
@@ -60,7 +60,7 @@ def with_model(monkeypatch: pytest.MonkeyPatch) -> None:
     texts, place = [seed for seed, _ in seeds], np.array([place for _, place in seeds])
     classifier = Classifier.fit(texts, place, len(taxonomy.ids), np.ones(len(texts)), Recipe())
     model = ReasonModel(taxonomy, classifier, Thresholds(unclear=0.95), {"en": 1000})
-    monkeypatch.setattr(reviews, "load_reasons", lambda *_: model)
+    monkeypatch.setattr(reviews, "load_reasons", lambda *_: (model, None))
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import typer
 
 from crm.errors import CrmError
 from features.errors import FeatureError
+from insights.errors import InsightError
 from models.errors import ModelError
 from wonlost.cli.console import UsageError, err
 
@@ -33,7 +34,7 @@ def main() -> None:
     _add_commands()
     try:
         app()
-    except (CrmError, ModelError, FeatureError, UsageError) as error:
+    except (CrmError, ModelError, FeatureError, InsightError, UsageError) as error:
         err.print(f"error: {error}", markup=False)
         sys.exit(1)
     except BrokenPipeError:

@@ -80,10 +80,9 @@ def themes(
     from insights.themes import themes_of
 
     chosen = settings(store)
-    taxonomy = _taxonomy(chosen, kind)
+    _taxonomy(chosen, kind)
     crm = load(chosen)
-    model = load_reasons(chosen, kind)
-    model.check_taxonomy(taxonomy)
+    model, _ = load_reasons(chosen, kind)
     found = themes_of(model, [note.text for note in closed_notes(crm) if note.key.kind == kind], least)
     _tell_simulated(crm)
     out.print(f"{found.n_unfitting:,} of {found.n_notes:,} {kind} notes fit no reason well")
@@ -110,7 +109,7 @@ def _taxonomy(chosen: Settings, kind: str) -> Taxonomy:
 
 def _model(chosen: Settings, kind: str) -> ReasonModel | None:
     try:
-        return load_reasons(chosen, kind)
+        return load_reasons(chosen, kind)[0]
     except NoChampionError as error:
         err.print(f"note: {error}; the notes are spread over all that people write", markup=False)
         return None

@@ -1,0 +1,20 @@
+"""Every error this room raises, as one tree.
+
+InsightError
+├── PeriodError     a period cannot be read, or the data know no dates to lay it over
+└── RatesError      a file of currency rates cannot be used
+"""
+
+from __future__ import annotations
+
+
+class InsightError(Exception):
+    """Any error of this room; its text is fit to be shown to the user as it stands."""
+
+
+class PeriodError(InsightError):
+    """A period cannot be read, or the data know no dates to lay it over."""
+
+
+class RatesError(InsightError):
+    """A file of currency rates cannot be used; names file, key and value."""
