@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from crm.store import Store
 from insights.closeness import note_vectors
 from insights.reviews import Suspect, Why, choose
 from models.notes import Cleaner, junk_reason
-from models.reasons import Evidence, ReasonModel
+from models.reasons import FLAGGED, Evidence, ReasonModel
 from models.taxonomy import Taxonomy
 
 GUESSES = 5
@@ -111,6 +112,17 @@ def review_list(
             taxonomy.of_picklist(note.picklist), answers.get(note.key),
         ))  # fmt: skip
     return reviews
+
+
+def suspected(metrics: Mapping[str, Any], notes: Sequence[Note]) -> dict[NoteKey, str]:
+    """Notes whose answer the training of a version doubted, the most suspicious first, with what each reads like.
+
+    Args:
+        metrics: Figures of the version.
+        notes: The notes that there are.
+    """
+    keys = {note.key.id: note.key for note in notes}
+    return {keys[id]: like for id, like in metrics.get(FLAGGED, []) if id in keys}
 
 
 def answer(

@@ -12,6 +12,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
 
+from crm.notes import PICKLISTS, Note, closed_notes
 from crm.schema import TABLES, Kind, Known
 from crm.tables import DAY, NAT, Attribute, Coded, Columns, CrmData, FloatArray, IntArray, moment
 from features.asof_once import look_back
@@ -106,6 +107,26 @@ class CompanyData:
         self.simulated = crm.process.simulated
         self._rates: Recent[int, StageRates] = Recent(4)
         self._stages = [item for item in self.features if item.name == "stage"]
+
+    @cached_property
+    def notes(self) -> dict[str, list[Note]]:
+        """Notes on closed deals by deal, the newest of each last."""
+        found: dict[str, list[Note]] = {}
+        for note in closed_notes(self.crm):
+            found.setdefault(note.key.opportunity_id, []).append(note)
+        return found
+
+    def picked(self, deal_id: str, kind: str) -> str:
+        """The reason picked in the CRM; "" where none was."""
+        column, row = self.crm.tables["opportunities"].get(PICKLISTS[kind]), self._row_of.get(deal_id)
+        if not isinstance(column, Coded) or row is None or column.codes[row] < 0:
+            return ""
+        return str(column.levels[column.codes[row]])
+
+    @cached_property
+    def _row_of(self) -> dict[str, int]:
+        ids = self.crm.tables["opportunities"]["opportunity_id"]
+        return {id: row for row, id in enumerate(ids.strings())} if isinstance(ids, Coded) else {}
 
     @cached_property
     def kinds(self) -> dict[str, dict[str, Kind]]:

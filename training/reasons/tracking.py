@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from models.errors import NoChampionError
-from models.reasons import Recipe
+from models.reasons import FLAGGED, Recipe
 from models.registry import REPORT_FILE, Registry, Version
 from training.experiment import Experiment, code_version, day, plain_figures
 from training.gate import Refused
@@ -18,8 +18,6 @@ from training.reasons.run import TrainedReasons
 
 LABELS = "answered_notes"
 RECIPE = "made_of"
-FLAGGED = "flagged"
-"""Figure of a version: ids of answered notes whose answer looks wrong, the most doubtful first, with what is read."""
 MOST_FLAGGED = 200
 
 

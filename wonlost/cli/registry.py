@@ -11,7 +11,7 @@ import typer
 
 from crm.tables import moment
 from models.registry import NAME, REASONS, Registry, Version
-from wonlost.cli.console import SIMULATED, StoreOption, UsageError, out, registry_of, settings, table
+from wonlost.cli.console import SIMULATED, StoreOption, UsageError, out, registry_of, settings, table, taxonomy_of
 
 PORT = 8000
 MODELS = {"win": NAME, **{f"{kind}-reason": name for kind, name in REASONS.items()}}
@@ -122,7 +122,7 @@ def serve(
     chosen = settings(store)
     app = create_app(
         chosen.store_url, registry_of(chosen), refresh_seconds=chosen.refresh_seconds, max_deals=chosen.max_deals,
-        max_body_bytes=chosen.max_body_bytes,
+        max_body_bytes=chosen.max_body_bytes, taxonomies={kind: taxonomy_of(chosen, kind) for kind in REASONS},
     )  # fmt: skip
 
     def listening(address: str) -> None:

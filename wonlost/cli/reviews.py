@@ -29,6 +29,7 @@ from wonlost.cli.console import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from crm.notes import Note, NoteKey
     from crm.store import Store
     from insights.worklist import Review
     from models.reasons import ReasonModel
@@ -61,7 +62,8 @@ def review_notes(
         crm = opened.load()
         notes = [note for note in closed_notes(crm) if note.key.kind == kind]
         answers = labels(opened, kind, renaming=taxonomy.current_id)
-        reviews = review_list(notes, answers, taxonomy, n, _model(chosen, kind))
+        model, suspects = _model(chosen, kind, notes)
+        reviews = review_list(notes, answers, taxonomy, n, model, suspects)
         _tell_simulated(crm)
         if not reviews:
             out.print(f"no {kind} note is worth a look: there are {len(notes):,}, {len(answers):,} of them answered")
@@ -80,7 +82,7 @@ def themes(
     from insights.themes import themes_of
 
     chosen = settings(store)
-    _taxonomy(chosen, kind)
+    _taxonomy(chosen, kind)  # says so where there is no such kind
     crm = load(chosen)
     model, _ = load_reasons(chosen, kind)
     found = themes_of(model, [note.text for note in closed_notes(crm) if note.key.kind == kind], least)
@@ -107,12 +109,18 @@ def _taxonomy(chosen: Settings, kind: str) -> Taxonomy:
     return taxonomy_of(chosen, kind)
 
 
-def _model(chosen: Settings, kind: str) -> ReasonModel | None:
+def _model(
+    chosen: Settings, kind: str, notes: Sequence[Note]
+) -> tuple[ReasonModel | None, dict[NoteKey, str] | None]:
+    """The champion, and the notes whose answer its training doubted; None and None where there is no champion."""
+    from insights.worklist import suspected
+
     try:
-        return load_reasons(chosen, kind)[0]
+        model, version = load_reasons(chosen, kind)
     except NoChampionError as error:
         err.print(f"note: {error}; the notes are spread over all that people write", markup=False)
-        return None
+        return None, None
+    return model, suspected(version.metrics, notes)
 
 
 def _tell_simulated(crm: CrmData) -> None:
