@@ -12,7 +12,7 @@ from scipy.sparse import csr_matrix
 
 from crm.tables import FloatArray, IntArray
 from models.errors import EncoderError
-from models.reasons.linear import Lines, balanced, fit_lines
+from models.reasons.linear import Design, Lines, balanced, fit_lines
 from models.reasons.sentences import SentenceEncoder, version
 from models.reasons.vectors import Vocabulary
 
@@ -91,10 +91,10 @@ class Classifier:
         """
         vocabulary = Vocabulary.learn(texts)
         weight = weight * balanced(reason, n_reasons, recipe.balance)
-        words = fit_lines(vocabulary.vectors(texts), reason, n_reasons, weight, recipe.c)
+        words = fit_lines(Design(vocabulary.vectors(texts)), reason, n_reasons, weight, recipe.c)
         if encoder is None:
             return cls(vocabulary, words, scales)
-        sentences = fit_lines(encoder(texts), reason, n_reasons, weight, recipe.encoder_c)
+        sentences = fit_lines(Design(encoder(texts)), reason, n_reasons, weight, recipe.encoder_c)
         return cls(vocabulary, words, scales, sentences, encoder)
 
     def log_probabilities(self, vectors: csr_matrix, sentences: FloatArray | None) -> FloatArray:

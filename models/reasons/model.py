@@ -107,6 +107,12 @@ class ReasonModel:
         """The same model with other known competitors."""
         return replace(self, rivals=tuple(rivals))
 
+    def with_cache(self, encoder: SentenceEncoder) -> ReasonModel:
+        """The same model with an encoder that keeps its vectors elsewhere; itself where it uses none."""
+        if self.classifier.encoder is None:
+            return self
+        return replace(self, classifier=replace(self.classifier, encoder=encoder))
+
     def check_taxonomy(self, taxonomy: Taxonomy) -> None:
         """Refuse to be used with another taxonomy.
 

@@ -87,7 +87,7 @@ def fit_reasons(
         scales, log_p = calibrated(scores, rows.labels, settings.seed)
     else:  # the taxonomy's phrases stand in for notes
         scales = fit_scales(validation.scores(recipe, own, given), rows.reason[own])
-        scores = validation.scores(recipe, given, own, n_folds=2) if rows.n_labels else _nothing(rows, encoder)
+        scores = validation.scores(recipe, given, own) if rows.n_labels else _nothing(rows, encoder)
         log_p = scores.log_probabilities(scales)
     thresholds = choose_thresholds(np.exp(log_p), rows.labels, settings.wanted) if labelled else Thresholds()
     weight = np.where(np.arange(len(rows.texts)) < rows.n_taxonomy, recipe.taxonomy, 1.0)

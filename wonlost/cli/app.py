@@ -23,9 +23,9 @@ app = typer.Typer(
 
 
 def _add_commands() -> None:
-    from wonlost.cli import data, registry, reviews, scoring, taxonomy, training
+    from wonlost.cli import data, reasons, registry, reviews, scoring, taxonomy, training
 
-    for module in (data, training, scoring, registry, taxonomy, reviews):
+    for module in (data, training, scoring, registry, taxonomy, reasons, reviews):
         module.add_to(app)
 
 
