@@ -85,7 +85,7 @@ class GivenAnswer(Answer):
 class DealReason(Answer):
     """Why a closed deal was lost or won: what its note tells, what a person said, and what the picklist says."""
 
-    kind: Kind
+    kind: Kind = Field(description="Notes on lost deals, or on won ones.")
     reason: str | None = Field(description="Id of the reason that counts: a person's, else the note's unless it is "
                                            "unclear, else the picklist's.")  # fmt: skip
     source: Literal["person", "note", "picklist"] | None = Field(description="Where that reason comes from.")
@@ -115,7 +115,7 @@ class ReviewAnswer(Answer):
 class ReviewsAnswer(Answer):
     """Notes to look at, the most useful first."""
 
-    kind: Kind
+    kind: Kind = Field(description="Notes on lost deals, or on won ones.")
     notes: int = Field(description="Notes of the kind on closed deals.")
     answered: int = Field(description="Those among them that somebody answered.")
     simulated: bool = Field(description="Whether the store holds simulated data.")
@@ -153,7 +153,7 @@ class ThemeAnswer(Answer):
 class ThemesAnswer(Answer):
     """Themes among the notes that fit no reason well."""
 
-    kind: Kind
+    kind: Kind = Field(description="Notes on lost deals, or on won ones.")
     notes: int = Field(description="Notes that were read.")
     unfitting: int = Field(description="Those among them that fit no reason well.")
     simulated: bool = Field(description="Whether the store holds simulated data.")
