@@ -13,15 +13,16 @@ from sklearn.model_selection import train_test_split
 
 from benchmarks.results import markdown, shared
 from crm.tables import FloatArray, IntArray
-from insights.closeness import note_vectors
+from insights.closeness import note_vectors, unit_vectors
 from insights.reviews import choose
 from models.notes import clean
 from models.reasons import Classifier, Recipe, Scales, SentenceEncoder, encoder_available
+from training.reasons.crossval import DEFAULT_SHARE
 
 SEEDS = range(5)
 CLASSES = 14
 RECIPE = Recipe()
-WITH_SENTENCES = Scales(words=0.7, sentences=0.3)
+WITH_SENTENCES = Scales(words=1 - DEFAULT_SHARE, sentences=DEFAULT_SHARE)
 """Settings are fixed, the same for both curves: what is compared is which texts were labelled."""
 
 
@@ -117,7 +118,7 @@ def at_random(case: Case, seed: int, encoder: SentenceEncoder | None = None) -> 
 def by_the_loop(case: Case, seed: int, encoder: SentenceEncoder | None = None) -> FloatArray:
     """Macro-F1 with labels that the review loop asked for, after each step."""
     task = case.task(seed)
-    vectors = note_vectors(task.pool, encoder)
+    vectors = unit_vectors(note_vectors(task.pool, encoder))
     labelled = np.zeros(len(task.pool), dtype=bool)
     model, found = None, []
     for n in case.steps:

@@ -61,7 +61,7 @@ def with_model(monkeypatch: pytest.MonkeyPatch) -> None:
     texts, place = [seed for seed, _ in seeds], np.array([place for _, place in seeds])
     classifier = Classifier.fit(texts, place, len(taxonomy.ids), np.ones(len(texts)), Recipe())
     model = ReasonModel(taxonomy, classifier, Thresholds(unclear=0.95), {"en": 1000})
-    monkeypatch.setattr(reviews, "load_reasons", lambda *_: (model, Version(1, (), "", "", 0)))
+    monkeypatch.setattr(reviews, "load_reasons", lambda *_: (model, Version(1, ("champion",), "", "", 0)))
 
 
 @pytest.fixture
