@@ -134,7 +134,7 @@ class SentAnswer(Answer):
     by: str = Field(min_length=1, max_length=200, description="Who answers.")
 
 
-class HistoryAnswer(Answer):
+class NoteAnswers(Answer):
     """All answers to a note, the newest last; the last one counts."""
 
     id: str

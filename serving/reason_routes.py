@@ -17,8 +17,8 @@ from serving.errors import InvalidRequestError, TooLargeError, UnavailableError
 from serving.front import bounded_body
 from serving.problems import details_of
 from serving.reason_answers import (
-    HistoryAnswer,
     Kind,
+    NoteAnswers,
     NoteReading,
     ReviewsAnswer,
     SentAnswer,
@@ -119,14 +119,14 @@ def _add_reviews(app: FastAPI, champion: Champion, clock: Callable[[], int]) -> 
         """The notes that are worth a person's minute, the most useful first: their answers teach the next training."""
         return champion.reasons.reviews(imported(champion), kind, limit)
 
-    @app.get("/v1/reviews/{note_id}", response_model=HistoryAnswer, responses=errors(422, 503, own=own),
+    @app.get("/v1/reviews/{note_id}", response_model=NoteAnswers, responses=errors(422, 503, own=own),
              tags=["reasons"])  # fmt: skip
-    def history(note_id: NoteId) -> HistoryAnswer:
+    def history(note_id: NoteId) -> NoteAnswers:
         """All answers to a note, the newest last; none is ever overwritten."""
         return champion.reasons.answers(imported(champion), note_id)
 
-    @app.post("/v1/reviews/{note_id}", response_model=HistoryAnswer, responses=errors(422, 503, own=own),
+    @app.post("/v1/reviews/{note_id}", response_model=NoteAnswers, responses=errors(422, 503, own=own),
               tags=["reasons"])  # fmt: skip
-    def give(note_id: NoteId, sent: SentAnswer) -> HistoryAnswer:
+    def give(note_id: NoteId, sent: SentAnswer) -> NoteAnswers:
         """Keep a person's answer to a note, beside those that it has; the newest counts, in the next training too."""
         return champion.reasons.store_answer(imported(champion), note_id, sent.reasons, sent.by, clock())

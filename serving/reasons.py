@@ -26,8 +26,8 @@ from serving.reason_answers import (
     EvidenceAnswer,
     FurtherReason,
     GivenAnswer,
-    HistoryAnswer,
     Kind,
+    NoteAnswers,
     NoteReading,
     ReviewAnswer,
     ReviewsAnswer,
@@ -171,7 +171,7 @@ class Reasons:
         except (RegistryUnavailableError, NoChampionError):
             return None
 
-    def store_answer(self, data: CompanyData, note_id: str, reasons: Sequence[str], by: str, now: int) -> HistoryAnswer:
+    def store_answer(self, data: CompanyData, note_id: str, reasons: Sequence[str], by: str, now: int) -> NoteAnswers:
         """Keep a person's answer beside those that the note has.
 
         Raises:
@@ -184,9 +184,9 @@ class Reasons:
                 answer(store, key, reasons, self.taxonomies[key.kind], by=by, at=now)
             except AnswerError as error:
                 raise InvalidRequestError(f"reasons: {error}", [Detail(where="reasons", message=str(error))]) from None
-            return HistoryAnswer(id=note_id, answers=[given(label) for label in history(store, key)])
+            return NoteAnswers(id=note_id, answers=[given(label) for label in history(store, key)])
 
-    def answers(self, data: CompanyData, note_id: str) -> HistoryAnswer:
+    def answers(self, data: CompanyData, note_id: str) -> NoteAnswers:
         """All answers to a note.
 
         Raises:
@@ -194,7 +194,7 @@ class Reasons:
         """
         key = _key(data, note_id)
         with closing(Store.open(self.store_url)) as store:
-            return HistoryAnswer(id=note_id, answers=[given(label) for label in history(store, key)])
+            return NoteAnswers(id=note_id, answers=[given(label) for label in history(store, key)])
 
     # -- themes --------------------------------------------------------------------------------------------------------
 
