@@ -15,6 +15,8 @@ from models.reasons import STATUSES, ReasonModel, SentenceEncoder, Thresholds
 from models.taxonomy import default_taxonomy, parse_taxonomy, to_toml
 from training.reasons import fit_reasons
 
+pytestmark = pytest.mark.slow
+
 ODD = {
     "nothing": "", "blanks": " \n\t ", "emoji": "😀😀🔥",
     "controls": "no\x00 bud\x07get\x1b[31m",

@@ -22,6 +22,8 @@ from tests.serving.conftest import NOW, World
 from tests.serving.running import running
 from training.reasons import fit_reasons
 
+pytestmark = pytest.mark.slow
+
 KEPT = ("price_value", "budget", "competitor", "unresponsive", "unclear")
 FULL = default_taxonomy("loss")
 SMALL = dataclasses.replace(FULL, reasons=tuple(reason for reason in FULL.reasons if reason.id in KEPT),

@@ -23,6 +23,8 @@ from training.reasons.page import render
 from training.reasons.run import TrainedReasons, known_notes, train_reasons
 from training.reasons.tracking import ReasonTracker
 
+pytestmark = pytest.mark.slow
+
 FULL = default_taxonomy("loss")
 KEPT = ("price_value", "budget", "competitor", "unresponsive", "timing_deferred", "unclear")
 SMALL = dataclasses.replace(FULL, reasons=tuple(reason for reason in FULL.reasons if reason.id in KEPT),
@@ -134,7 +136,6 @@ def test_the_page_shows_what_a_reader_needs_and_masks_people(trained: TrainedRea
     assert "No note has been answered" in empty
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # MLflow's own
 def test_versions_keep_what_the_next_training_needs_and_load_in_mlflow(trained: TrainedReasons, tmp_path: Path) -> None:
     registry = Registry(f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path / "cache", REASONS["loss"])
