@@ -22,7 +22,8 @@ from insights.reengagement.options import HORIZONS, Options
 from insights.reengagement.queue import Queue, Row, make_queue
 from insights.reengagement.worklist import worklist
 from models.taxonomy import Taxonomy, default_taxonomy
-from serving.answers import NO_IMPORT, Answer
+from serving.answer import Answer
+from serving.answers import NO_IMPORT
 from serving.champion import Champion
 from serving.company import CompanyData, Recent
 from serving.documented import errors

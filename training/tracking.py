@@ -97,6 +97,19 @@ class Tracker:
         """Log an attempt that ended before there was a model."""
         self.experiment.refused(str(refusal), {"trained_before": day(cut), "time_basis": crm.process.time_basis})
 
+    def record_audit(self, metrics: dict[str, float], tags: dict[str, str]) -> None:
+        """Log an audit of past scores as a run of its own, so that its figures can be followed from one to the next.
+
+        Args:
+            metrics: Its figures.
+            tags: What it was about.
+        """
+        with self.experiment.run("audit"):
+            import mlflow
+
+            mlflow.log_metrics({metric_name(name): value for name, value in metrics.items()})
+            mlflow.set_tags({**tags, "code_version": code_version()})
+
     def _log(self, trained: Trained, scratch: Path) -> None:
         import mlflow
 

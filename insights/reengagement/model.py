@@ -21,7 +21,7 @@ from insights.reengagement.prior import Prior
 from models.average import Average
 from models.calibration import Calibration, Plain, choose
 from models.estimator import Estimator, log_odds
-from models.explain import share_points
+from models.explain import points_per_log_odds
 from models.logistic import Logistic
 from models.metrics import row_log_loss
 from models.taxonomy import Taxonomy
@@ -125,8 +125,8 @@ class WinbackModel:
         p = self.calibration(margin)
         said = np.stack([refit.margin(matrix) for refit in self.refits])
         spread = Z * np.sqrt(self.scale * said.var(axis=0, ddof=1))
-        points, _ = share_points(parts, p, reference, self.calibration)
-        return Told(p, self.calibration(margin - spread), self.calibration(margin + spread), points,
+        ratio, _ = points_per_log_odds(parts, p, reference, self.calibration)
+        return Told(p, self.calibration(margin - spread), self.calibration(margin + spread), parts * ratio[:, None],
                     self.estimator.features)  # fmt: skip
 
 

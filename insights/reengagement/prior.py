@@ -88,7 +88,9 @@ class Prior:
         return cls(taxonomy.ids, window, STRENGTH * overall * factors + winbacks, STRENGTH + years,
                    float(winbacks.sum()), float(years.sum()))  # fmt: skip
 
-    def predict(self, days_since_loss: FloatArray, reason: Coded, months: int) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def predict(
+        self, days_since_loss: FloatArray, reason: Coded, months: int
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Probability of a win-back within so many months, and its interval; three arrays of shape (n_rows,).
 
         Args:

@@ -94,6 +94,8 @@ il lo la l un una a al alla con gli le e per di da
 _FAR = MONTHS | word_set(
     "q1 q2 q3 q4 h1 h2 fy quarter month year quartal jahr monat mois année annee mes ano anno mese"
 )
+# A longer note says something.
+_MOST_CHARACTERS, _MOST_WORDS = 200, 9
 _TASK_WORDS = _WHAT | _WHEN | _FILL
 
 
@@ -109,12 +111,15 @@ def junk_reason(text: str) -> str | None:
         return "empty"
     if not any(sign.isalnum() for sign in text):
         return "only punctuation or emoji"
-    if len(text) > 200:
+    if len(text) > _MOST_CHARACTERS:
         return None
     bare = text
-    for mask in MASKS:
-        bare = bare.replace(mask, " ")
+    if "[" in text:
+        for mask in MASKS:
+            bare = bare.replace(mask, " ")
     words = words_of(bare)
+    if len(words) > _MOST_WORDS:
+        return None
     folded = [fold(word) for word in words]
     if " ".join(folded) in _PLACEHOLDERS or " ".join(folded).replace("'", "") in _PLACEHOLDERS or _is_mash(folded):
         return "placeholder"
@@ -134,7 +139,7 @@ def _is_mash(words: list[str]) -> bool:
 
 def _is_task(words: list[str], folded: list[str], masked: bool) -> bool:
     """Whether all words are those of something to do for somebody soon; a month or quarter named would be a reason."""
-    if len(words) > 9 or any(word in _FAR or re.fullmatch(r"(?:19|20)\d\d", word) for word in folded):
+    if any(word in _FAR or re.fullmatch(r"(?:19|20)\d\d", word) for word in folded):
         return False
     contact = [word for word in folded if word in _CONTACT]
     send = [word for word in folded if word in _SEND]

@@ -56,6 +56,8 @@ _SIGN_OFF_INLINE = re.compile(
     r"|saludos cordiales|un (?:cordial )?saludo|(?:cordiali|distinti) saluti)\b",
     re.IGNORECASE,
 )
+# Each of the phrases above holds one of these: without one the expression is not tried.
+_SIGN_OFF_STEMS = ("regards", "freundlichen gr", "cordialement", "salud", "saluti")
 _POSTSCRIPT = re.compile(r"\s*p\.?\s?s\.?\b", re.IGNORECASE)
 _CONTACT_LINE = re.compile(
     r"\[(?:phone|email|link)\]|\b(?:tel|phone|fax|mobile?|mobil|cell|tél|móvil|cellulare)\b\.?\s?:?\s?\+?[\d(]"
@@ -136,24 +138,24 @@ def _unquoted(lines: list[str], replied: bool) -> list[str]:
 def without_signature(lines: list[str]) -> list[str]:
     """Drop the sign-off, with the short lines after it, and a block of contact data at the end."""
     lines = [line for line in lines if not _DISCLAIMER.search(line)]
-    while True:
-        end = _signature_start(lines)
-        if end is None:
-            return lines
-        lines = lines[:end]
+    first = next((at for at, line in enumerate(lines) if has_words(line)), len(lines))
+    end = len(lines)
+    while (start := _signature_start(lines, first, end)) is not None:
+        end = start
+    return lines[:end]
 
 
-def _signature_start(lines: list[str]) -> int | None:
-    """The line at which the last signature begins, or None."""
+def _signature_start(lines: list[str], first: int, end: int) -> int | None:
+    """The line at which the last signature of lines[:end] begins, or None; line `first` and those before it stay."""
     seen = characters = contacts = 0
-    for at in range(len(lines) - 1, 0, -1):
+    for at in range(end - 1, first, -1):
         line = lines[at]
         if _SIGN_OFF_LINE.match(line):
-            return at if any(has_words(before) for before in lines[:at]) else None
+            return at
         if line.strip():
             seen, characters = seen + 1, characters + len(line)
             contacts += bool(_CONTACT_LINE.search(line))
-        elif seen >= 2 and contacts and any(has_words(before) for before in lines[:at]):
+        elif seen >= 2 and contacts:
             return at
         long = seen > SIGNATURE_LINES or characters > SIGNATURE_CHARACTERS or len(line) > LINE_CHARACTERS
         if long or _is_prose(line) or _POSTSCRIPT.match(line):
@@ -173,10 +175,15 @@ def _is_prose(line: str) -> bool:
 
 def without_inline_signature(text: str) -> str:
     """Drop a sign-off after the last sentence of a text whose line breaks were lost: "... Kind regards, John"."""
-    found = max(_SIGN_OFF_INLINE.finditer(text), key=lambda match: match.start(), default=None)
-    if found is not None and len(text) - found.end() <= LINE_CHARACTERS and "\n" not in text[found.end() :]:
-        return text[: found.start()].rstrip()
-    return text
+    low = text.lower()
+    if not any(sign in low for sign in _SIGN_OFF_STEMS):
+        return text
+    end = len(text)
+    for found in reversed(list(_SIGN_OFF_INLINE.finditer(text))):
+        if end - found.end() > LINE_CHARACTERS or "\n" in text[found.end() : end]:
+            break
+        end = found.start()
+    return text[:end].rstrip()
 
 
 def has_words(line: str) -> bool:

@@ -25,12 +25,10 @@ from models.notes.vocabulary import (
     FIRST_NAMES,
     IBAN,
     LINK,
-    MONTHS,
     NAMES_THAT_ARE_WORDS,
     NO_RIVAL,
     PERSON,
     PHONE,
-    WEEKDAYS,
     fold,
     word_set,
 )
@@ -41,6 +39,7 @@ _EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,5
 _IBAN = re.compile(r"(?<!\w)[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?!\w)")
 _CARD = re.compile(r"(?<![\d.,])\d(?:[ -]?\d){12,18}(?!\d)")
 _PHONE = re.compile(r"(?<![\w.,/+-])(?:\+|\()?\d(?:[ ().\-/]{0,3}\d){6,15}(?!\d)")
+_DIGIT = re.compile(r"\d")
 _DATE = re.compile(r"(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.](?:\d{4}|\d{2}))(?!\d)")
 _TELEPHONE_WORD = re.compile(
     r"(?:\btel|\bphone|\bmobile?|\bcell|\bfax|\bhandy|\bmobil|\bt[eé]l[eé]phone|\bm[oó]vil|\btfno|\btelefono"
@@ -79,9 +78,33 @@ _AFTER_GREETING = re.compile(
 )
 # A role may stand before the name: "call with CFO Anna".
 _AFTER_CONTACT = re.compile(rf"(?<!\w)(?i:({_CONTACT})) (?:[A-Z]{{2,4}} )?(?!{_TITLE})({_NAME}(?: {_NAME}){{0,2}})")
+
+
+def _written(text: str) -> frozenset[str]:
+    """Words with and without their accents."""
+    return frozenset(text.split()) | word_set(text)
+
+
+_LETTERS = re.compile(r"[^\W\d_]+")
+_SHORT_TITLES = ("M.", "H.", "D.", "Fr.", "Don ", "don ")
+# The first word of each title, greeting and phrase of contact: without one of them the expressions are not tried.
+_TITLE_WORDS = _written("""
+mr mrs ms hr hrn mme mlle sr sra srta sig dr dra dott ing avv geom rag prof dipl dña miss mister herr herrn frau
+fräulein monsieur madame mademoiselle maître señor señora señorita doña signora signore signori signor signorina
+dottor dottore dottoressa ingegner avvocato
+""")
+_GREETING_WORDS = _written("""
+hi hello hey dear hallo liebe lieber guten servus moin sehr bonjour salut cher chère ch hola estimado estimada querido
+querida buenos ciao gentile egregio buongiorno salve caro cara
+""")
+_CONTACT_WORDS = _written("""
+spoke speaking talked talking chatted met meeting call lunch demo emailed heard email according reached gesprochen
+telefonat gespräch termin rücksprache laut parlé échange échangé appel rdv vu selon hablado hablé reunión llamada
+según parlato sentito incontro riunione secondo
+""")
 _NOT_GREETED = word_set("""
-all team everyone everybody there folks both sir madam ladies guys zusammen alle leute tous toutes todos tutti
-equipo equipe
+all team everyone everybody there folks both sir madam ladies guys zusammen alle leute tous toutes todos tutti equipo
+equipe
 """)
 
 
@@ -128,18 +151,28 @@ class Masking:
             kinds.append(mask.strip("[]"))
             return mask
 
-        text = _LINK.sub(lambda match: _bare_link(match, put), text)
-        text = _EMAIL.sub(lambda match: put(EMAIL), text)
-        text = _IBAN.sub(lambda match: _iban(match, put), text)
-        text = _CARD.sub(lambda match: _card(match, put), text)
-        text = _PHONE.sub(lambda match: put(PHONE) if _is_phone(match) else match.group(), text)
+        # What cannot match is not tried: most notes hold neither an address nor seven digits nor a title.
+        if "://" in text or "www." in text.lower():
+            text = _LINK.sub(lambda match: _bare_link(match, put), text)
+        if "@" in text:
+            text = _EMAIL.sub(lambda match: put(EMAIL), text)
+        if len(_DIGIT.findall(text)) >= 7:
+            text = _IBAN.sub(lambda match: _iban(match, put), text)
+            text = _CARD.sub(lambda match: _card(match, put), text)
+            text = _PHONE.sub(lambda match: put(PHONE) if _is_phone(match) else match.group(), text)
         text = self._names(text, put)
         return text, tuple(dict.fromkeys(kinds))
 
     def _names(self, text: str, put: Callable[[str], str]) -> str:
-        text = _AFTER_TITLE.sub(lambda match: match[1] + put(PERSON), text)
-        text = _AFTER_GREETING.sub(lambda match: self._greeted(match, put), text)
-        text = _AFTER_CONTACT.sub(lambda match: self._contacted(match, put), text)
+        words = set(_LETTERS.findall(text.lower()))
+        if not words.isdisjoint(_TITLE_WORDS) or any(title in text for title in _SHORT_TITLES):
+            text = _AFTER_TITLE.sub(lambda match: match[1] + put(PERSON), text)
+        if not words.isdisjoint(_GREETING_WORDS):
+            text = _AFTER_GREETING.sub(lambda match: self._greeted(match, put), text)
+        if not words.isdisjoint(_CONTACT_WORDS):
+            text = _AFTER_CONTACT.sub(lambda match: self._contacted(match, put), text)
+        if not self._known:
+            return text
         kept = bytearray(len(text))
         for mention in self._kept.find(text):
             kept[mention.start : mention.end] = b"\1" * (mention.end - mention.start)
@@ -157,10 +190,10 @@ class Masking:
 
     def _contacted(self, match: re.Match[str], put: Callable[[str], str]) -> str:
         words = [fold(word) for word in match[2].split()]
-        if words[0] in WEEKDAYS | MONTHS | NO_RIVAL or self._kept.find(match[2]) or match[2].isupper():
+        if words[0] in NO_RIVAL or self._kept.find(match[2]) or match[2].isupper():
             return match.group()
         # "spoke to Dana Monday": the name ends before a word that is none. "met with Anna GF" keeps what she is.
-        taken = next((n for n, word in enumerate(words) if n and word in WEEKDAYS | MONTHS | NO_RIVAL), len(words))
+        taken = next((n for n, word in enumerate(words) if n and word in NO_RIVAL), len(words))
         if words[0] in FIRST_NAMES or taken < len(words):
             taken = min(taken, 2)
         rest = match[2].split()[taken:]

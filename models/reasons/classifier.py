@@ -12,7 +12,7 @@ from scipy.sparse import csr_matrix
 
 from crm.tables import FloatArray, IntArray
 from models.errors import EncoderError
-from models.reasons.linear import Lines, balanced, fit_lines
+from models.reasons.linear import Design, Lines, balanced, fit_lines
 from models.reasons.sentences import SentenceEncoder, version
 from models.reasons.vectors import Vocabulary
 
@@ -30,7 +30,7 @@ class Recipe:
 
     c: float = 10.0
     balance: float = 0.5
-    taxonomy: float = 1.0
+    taxonomy: float = 2.0
     encoder_c: float = 10.0
 
 
@@ -91,10 +91,10 @@ class Classifier:
         """
         vocabulary = Vocabulary.learn(texts)
         weight = weight * balanced(reason, n_reasons, recipe.balance)
-        words = fit_lines(vocabulary.vectors(texts), reason, n_reasons, weight, recipe.c)
+        words = fit_lines(Design(vocabulary.vectors(texts)), reason, n_reasons, weight, recipe.c)
         if encoder is None:
             return cls(vocabulary, words, scales)
-        sentences = fit_lines(encoder(texts), reason, n_reasons, weight, recipe.encoder_c)
+        sentences = fit_lines(Design(encoder(texts)), reason, n_reasons, weight, recipe.encoder_c)
         return cls(vocabulary, words, scales, sentences, encoder)
 
     def log_probabilities(self, vectors: csr_matrix, sentences: FloatArray | None) -> FloatArray:
@@ -123,14 +123,11 @@ class Classifier:
     def save(self, folder: Path) -> None:
         """Write it into an empty folder: arrays and JSON."""
         self.vocabulary.save(folder)
-        np.savez(folder / "words.npz", coefficients=self.words.coefficients, intercepts=self.words.intercepts)
+        _save_lines(self.words, folder / "words.npz")
         data: dict[str, object] = {"scales": [self.scales.words, self.scales.sentences], "encoder": None}
         if self.sentences is not None:
             data["encoder"] = version()
-            np.savez(
-                folder / "sentences.npz",
-                coefficients=self.sentences.coefficients, intercepts=self.sentences.intercepts,
-            )  # fmt: skip
+            _save_lines(self.sentences, folder / "sentences.npz")
         (folder / "classifier.json").write_text(json.dumps(data, indent=1))
 
     @classmethod
@@ -154,9 +151,13 @@ class Classifier:
         return cls(vocabulary, words, Scales(*data["scales"]), sentences, encoder if sentences is not None else None)
 
 
+def _save_lines(lines: Lines, path: Path) -> None:
+    np.savez(path, coefficients=lines.coefficients.astype(np.float32), intercepts=lines.intercepts)
+
+
 def _lines(path: Path) -> Lines:
     with np.load(path, allow_pickle=False) as data:
-        return Lines(data["coefficients"], data["intercepts"])
+        return Lines(data["coefficients"].astype(np.float64), data["intercepts"])
 
 
 def log_softmax(scores: FloatArray) -> FloatArray:

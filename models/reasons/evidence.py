@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from crm.tables import FloatArray, IntArray
@@ -24,8 +25,9 @@ def added_by_token(
 ) -> FloatArray:
     """What each token adds to the score of its text's reason, beside what it adds to the average reason's.
 
-    Exact for lines: the values of a text add up to its score minus the average score, but for the intercepts. A feature
-    that occurs several times is shared equally among its places, a pair between its two words.
+    Exact for lines: the values of a text add up to its score, but for the intercept; the average score of all reasons
+    is 0, for their coefficients add up to 0. A feature that occurs several times is shared equally among its places, a
+    pair between its two words.
 
     Args:
         tokens: Words of the texts.
@@ -41,7 +43,7 @@ def added_by_token(
     n_features = counts.shape[1]
     row = np.repeat(np.arange(counts.shape[0]), np.diff(counts.indptr))
     column = counts.indices.astype(np.int64)
-    pull = lines.coefficients[column, reason[row]] - lines.coefficients.mean(axis=1)[column]
+    pull = lines.coefficients[column, reason[row]]
     each = vectors.data * pull / counts.data
     place = np.searchsorted(row * n_features + column, tokens.owner[found.token] * n_features + found.feature)
     value = each[place]
@@ -53,40 +55,39 @@ def added_by_token(
     return total
 
 
-def shown(text: str, start: Sequence[int], end: Sequence[int], added: Sequence[float]) -> tuple[Evidence, ...]:
-    """The few stretches of a text that spoke most for its reason.
+def shown(texts: Sequence[str], tokens: Tokens, is_word: NDArray[np.bool_], added: FloatArray) -> list[list[Evidence]]:
+    """The few stretches of each text that spoke most for its reason, in order of the text.
 
     Words are taken from the strongest down until they make up `ENOUGH` of all that spoke for it; neighbours become one
-    stretch.
+    stretch, and of those the `MOST` strongest are kept.
 
     Args:
-        text: The cleaned note.
-        start: First character of each of its tokens.
-        end: The character after the last of each.
-        added: What each adds.
+        texts: The cleaned notes.
+        tokens: Their words.
+        is_word: Whether each token is a word, shape (n_tokens,).
+        added: What each adds, same shape.
     """
-    total = sum(value for value in added if value > 0)
-    if total <= 0:
-        return ()
-    order = sorted((place for place, value in enumerate(added) if value > 0), key=lambda place: -added[place])
-    chosen: set[int] = set()
-    weight = 0.0
-    for place in order:
-        if weight >= ENOUGH * total:
-            break
-        if text[start[place]].isalnum():
-            chosen.add(place)
-            weight += added[place]
-    stretches: list[list[int]] = []
-    for place in sorted(chosen):
-        if stretches and place - stretches[-1][-1] == 1:
-            stretches[-1].append(place)
-        else:
-            stretches.append([place])
-    strength = {stretch[0]: sum(added[place] for place in stretch) for stretch in stretches}
-    strongest = sorted(stretches, key=lambda stretch: -strength[stretch[0]])[:MOST]
-    return tuple(
-        Evidence(start[part[0]], end[part[-1]], text[start[part[0]] : end[part[-1]]],
-                 round(strength[part[0]] / total, 3))
-        for part in sorted(strongest)
-    )  # fmt: skip
+    spoke = np.where(is_word, np.maximum(added, 0.0), 0.0)
+    total = np.bincount(tokens.owner, spoke, minlength=len(texts))
+    order = np.lexsort((-spoke, tokens.owner))
+    so_far = np.cumsum(spoke[order]) - spoke[order]
+    before = so_far - (np.cumsum(total) - total)[tokens.owner[order]]  # of the stronger ones in the same text
+    enough = before >= ENOUGH * total[tokens.owner[order]] - 1e-9
+    chosen = np.sort(order[~enough & (spoke[order] > 0)])
+    found: list[list[Evidence]] = [[] for _ in texts]
+    if not len(chosen):
+        return found
+    new = (np.diff(chosen) != 1) | (np.diff(tokens.owner[chosen]) != 0)
+    first = np.concatenate([[0], np.flatnonzero(new) + 1])
+    last = np.concatenate([first[1:], [len(chosen)]]) - 1
+    owner = tokens.owner[chosen[first]]
+    weight = np.add.reduceat(spoke[chosen], first) / total[owner]
+    stretches = zip(owner.tolist(), tokens.start[chosen[first]].tolist(), tokens.end[chosen[last]].tolist(),
+                    weight.tolist(), strict=True)  # fmt: skip
+    for row, start, end, share in stretches:
+        found[row].append(Evidence(start, end, texts[row][start:end], round(share, 3)))
+    for row, parts in enumerate(found):
+        if len(parts) > MOST:
+            weakest = sorted(parts, key=lambda part: part.weight)[: len(parts) - MOST]
+            found[row] = [part for part in parts if part not in weakest]
+    return found

@@ -107,6 +107,12 @@ class ReasonModel:
         """The same model with other known competitors."""
         return replace(self, rivals=tuple(rivals))
 
+    def with_cache(self, encoder: SentenceEncoder) -> ReasonModel:
+        """The same model with an encoder that keeps its vectors elsewhere; itself where it uses none."""
+        if self.classifier.encoder is None:
+            return self
+        return replace(self, classifier=replace(self.classifier, encoder=encoder))
+
     def check_taxonomy(self, taxonomy: Taxonomy) -> None:
         """Refuse to be used with another taxonomy.
 
@@ -120,19 +126,18 @@ class ReasonModel:
     def _read(self, texts: list[str]) -> list[Reading]:
         batch = Batch.of(texts, self.classifier)
         further = self._further(batch)
-        start, end, added = batch.tokens.start.tolist(), batch.tokens.end.tolist(), batch.added.tolist()
-        edge = np.searchsorted(batch.tokens.owner, np.arange(len(texts) + 1)).tolist()
-        familiar = self.classifier.vocabulary.familiar(batch.tokens).tolist()
+        vocabulary = self.classifier.vocabulary
+        evidence = shown(texts, batch.tokens, vocabulary.is_word(batch.tokens), batch.added)
+        familiar = vocabulary.familiar(batch.tokens).tolist()
         probability = np.exp(batch.log_p.max(axis=1, initial=-np.inf)).tolist()
         readings = []
         for row, text in enumerate(texts):
-            own = slice(edge[row], edge[row + 1])
             language = language_of(text)
             id = self.taxonomy.ids[batch.best[row]]
             status, note = self._status(text, id, probability[row], language, familiar[row])
             rivals = self._finder(text)
             readings.append(Reading(
-                id, probability[row], status, further[row], shown(text, start[own], end[own], added[own]),
+                id, probability[row], status, further[row], tuple(evidence[row]),
                 rivals[0].name if rivals else None, language, note, text,
             ))  # fmt: skip
         return readings
@@ -157,16 +162,21 @@ class ReasonModel:
     def _further(self, batch: Batch) -> list[tuple[tuple[str, float], ...]]:
         """Other reasons than the primary one that a note, or a part of it, gives."""
         found: list[dict[int, float]] = [{} for _ in batch.texts]
-        whole = np.exp(batch.log_p)
-        rows = [*zip(range(len(batch.texts)), whole, [self.thresholds.beside] * len(batch.texts), strict=True),
-                *zip(batch.clause_owner, np.exp(batch.clause_log_p), [self.thresholds.further] * len(batch.clause_owner),
-                     strict=True)]  # fmt: skip
-        for owner, p, least in rows:
-            for reason in np.flatnonzero(p >= least).tolist():
-                if reason != batch.best[owner] and self.taxonomy.reasons[reason].counts:
-                    found[owner][reason] = max(found[owner].get(reason, 0.0), float(p[reason]))
+        counts = np.array([reason.counts for reason in self.taxonomy.reasons])
+        parts = (
+            (np.arange(len(batch.texts)), np.exp(batch.log_p), self.thresholds.beside),
+            (np.array(batch.clause_owner, dtype=np.int64), np.exp(batch.clause_log_p), self.thresholds.further),
+        )
+        for owner, p, least in parts:
+            told = (p >= least) & counts & (np.arange(len(counts)) != batch.best[owner, None])
+            for row, reason in np.argwhere(told).tolist():
+                known = found[owner[row]]
+                known[reason] = max(known.get(reason, 0.0), float(p[row, reason]))
         ids = self.taxonomy.ids
-        return [tuple((ids[reason], p) for reason, p in sorted(told.items(), key=lambda item: -item[1])) for told in found]
+        return [
+            tuple((ids[reason], p) for reason, p in sorted(known.items(), key=lambda item: -item[1]))
+            for known in found
+        ]
 
     def save(self, folder: Path) -> None:
         """Write it into an empty folder: arrays, JSON and the taxonomy's TOML, no code; see `models.bundle`."""

@@ -79,12 +79,14 @@ class SentenceEncoder:
             else:
                 self._kept.move_to_end(key)
                 found[place] = vector
-        # By length, so that a micro-batch of the encoder is full; one thread, for spinning ones are slow on a busy machine.
+        # By length, so that a micro-batch of the encoder is full; one thread, for spinning ones are slow on a busy
+        # machine.
         order = sorted(new, key=lambda key: len(texts[new[key][0]]))
         with threadpool_limits(limits=1):
             for start in range(0, len(order), _BATCH):
                 part = order[start : start + _BATCH]
-                for key, vector in zip(part, encoder.encode([_written(texts[new[key][0]]) for key in part]), strict=True):
+                vectors = encoder.encode([_written(texts[new[key][0]]) for key in part])
+                for key, vector in zip(part, vectors, strict=True):
                     found[new[key]] = vector
                     self._keep(key, np.array(vector))
         return np.asarray(found)

@@ -137,12 +137,12 @@ NOTES = {
         予算が凍結されました
         担当者が退職したため、案件は白紙になった
         руководство заморозило все закупки
-        они остались с нынешним поставщиком
+        поставщик выиграл тендер
         예산이 동결되었습니다
         管理层冻结了采购
         الإدارة أوقفت جميع المشتريات
         η διοίκηση πάγωσε τις αγορές
-        yönetim bütün alımları durdurdu ve proje iptal edildi
+        şirket bütçe kesintisi yüzünden projeyi iptal etti ve bize de haber verdi
         johto on jäädyttänyt kaikki hankinnat eikä projektia ole
     """,
 }

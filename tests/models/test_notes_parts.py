@@ -164,6 +164,8 @@ def test_no_clause_is_tiny_unless_it_is_all(text: str) -> None:
         ("hubspot was cheaper than HUB-SPOT", ["HubSpot", "HubSpot"]),
         ("kessler und Voigt, Kessler+Voigt", ["Kessler & Voigt"]),
         ("Noël logiciels", ["Noel Logiciels SA"]),
+        ("c'est Logisoft qui a été retenu", ["Logisoft"]),
+        ("Acme hat gewonnen, Foo over us", ["Acme", "Foo"]),
         ("went with the cheaper option", []),
         ("went with cheaper hardware", []),
         ("chose to wait", []),

@@ -112,7 +112,7 @@ def test_marks_on_what_is_not_lost_are_refused(served: httpx.Client, world: Worl
 def test_before_an_import_it_says_so(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'store.db'}"
     app = create_app(url, Registry(f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path), refresh_seconds=3600)
-    with running(app) as client:
+    with running(app, ready=False) as client:
         answer = client.get("/v1/re-engagement").json()
         assert (answer["total"], answer["deals"]) == (0, [])
         assert "no import yet" in answer["notes"][0]

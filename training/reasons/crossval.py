@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import minimize
@@ -11,13 +12,13 @@ from sklearn.metrics import f1_score
 
 from crm.tables import FloatArray, IntArray
 from models.reasons.classifier import Recipe, Scales, log_softmax
-from models.reasons.linear import balanced, fit_lines
+from models.reasons.linear import Design, Lines, balanced, fit_lines
 from models.reasons.sentences import SentenceEncoder
 from models.reasons.vectors import Vocabulary, least_rows, rarity
 from training.reasons.rows import Rows
 
 FOLDS = 4
-MOST_TO_CHOOSE = 1_000
+MOST_TO_CHOOSE = 2_000
 """Labelled notes that a recipe is chosen on: the choice is coarse, and the time grows with them."""
 
 LEAST_LABELS = 20
@@ -25,6 +26,9 @@ LEAST_LABELS = 20
 
 UNEVEN = 3.0
 """Ratio of the most frequent reason to the middle one from which weighing rare reasons up further is tried."""
+
+PENALTIES = (10.0, 3.0, 30.0)
+BALANCES = (0.5, 0.75)
 
 DEFAULT_SHARE = 0.7
 """Share of the sentence vectors before any label says more."""
@@ -74,30 +78,39 @@ class CrossValidation:
         self.sentences = None if encoder is None else encoder(rows.texts)
         self._seed = seed
 
-    def scores(self, recipe: Recipe, asked: IntArray, always: IntArray, n_folds: int = FOLDS) -> Scores:
+    def scores(self, recipe: Recipe, asked: IntArray, always: IntArray) -> Scores:
         """Scores of each of the rows asked for, by a fit on `always` and on the other folds of those asked for.
 
         Args:
             recipe: Settings of the fits.
             asked: Rows, shape (n_asked,).
             always: Rows that are always learnt from.
-            n_folds: Number of folds.
         """
-        fold = folds(self.rows.reason[asked], n_folds, self._seed)
-        words = np.empty((len(asked), self.rows.n_reasons))
-        sentences = None if self.sentences is None else np.empty_like(words)
-        for number in range(n_folds):
+        return self.compare([recipe], asked, always)[0]
+
+    def compare(self, recipes: Sequence[Recipe], asked: IntArray, always: IntArray) -> list[Scores]:
+        """`scores` of several recipes."""
+        fold = folds(self.rows.reason[asked], FOLDS, self._seed)
+        shape = (len(asked), self.rows.n_reasons)
+        found = [Scores(np.empty(shape), None if self.sentences is None else np.empty(shape)) for _ in recipes]
+        for number in range(FOLDS):
             out = fold == number
             learn = np.concatenate([always, asked[~out]])
-            reason = self.rows.reason[learn]
-            weight = np.where(learn < self.rows.n_taxonomy, recipe.taxonomy, 1.0)
-            weight = weight * balanced(reason, self.rows.n_reasons, recipe.balance)
             seen, unseen = self._vectors(learn, asked[out])
-            words[out] = fit_lines(seen, reason, self.rows.n_reasons, weight, recipe.c)(unseen)
-            if self.sentences is not None and sentences is not None:
-                lines = fit_lines(self.sentences[learn], reason, self.rows.n_reasons, weight, recipe.encoder_c)
-                sentences[out] = lines(self.sentences[asked[out]])
-        return Scores(words, sentences)
+            words = Design(seen)
+            sentences = None if self.sentences is None else Design(self.sentences[learn])
+            for recipe, scores in zip(recipes, found, strict=True):
+                scores.words[out] = self._lines(words, learn, recipe, recipe.c)(unseen)
+                if self.sentences is not None and sentences is not None and scores.sentences is not None:
+                    lines = self._lines(sentences, learn, recipe, recipe.encoder_c)
+                    scores.sentences[out] = lines(self.sentences[asked[out]])
+        return found
+
+    def _lines(self, design: Design, learn: IntArray, recipe: Recipe, c: float) -> Lines:
+        reason = self.rows.reason[learn]
+        weight = np.where(learn < self.rows.n_taxonomy, recipe.taxonomy, 1.0)
+        weight = weight * balanced(reason, self.rows.n_reasons, recipe.balance)
+        return fit_lines(design, reason, self.rows.n_reasons, weight, c)
 
     def _vectors(self, learn: IntArray, out: IntArray) -> tuple[csr_matrix, csr_matrix]:
         counts = self.counts[learn]
@@ -126,7 +139,7 @@ class Tried:
 
 
 def choose_recipe(validation: CrossValidation, seed: int = 0) -> tuple[Recipe, list[Tried]]:
-    """The best recipe on labelled notes, one setting after the other; the first of equals.
+    """The best recipe on labelled notes; the first of equals.
 
     Args:
         validation: Rows with at least `LEAST_LABELS` labelled notes.
@@ -137,24 +150,18 @@ def choose_recipe(validation: CrossValidation, seed: int = 0) -> tuple[Recipe, l
     if len(asked) > MOST_TO_CHOOSE:
         asked = np.sort(np.random.default_rng(seed).permutation(asked)[:MOST_TO_CHOOSE])
     always = np.arange(rows.n_taxonomy)
-    tried: list[Tried] = []
-    best = Recipe()
     counts = np.bincount(rows.labels)
     uneven = counts.max() > UNEVEN * np.median(counts[counts > 0])
-    steps: list[list[dict[str, float]]] = [
-        [{"c": 10.0, "encoder_c": 10.0}, {"c": 3.0, "encoder_c": 3.0}, {"c": 30.0, "encoder_c": 30.0}],
-        [{"taxonomy": 3.0}],
-        [{"balance": 0.75}] if uneven else [],
+    candidates = [
+        Recipe(c=c, balance=balance, encoder_c=c)
+        for c in PENALTIES for balance in (BALANCES if uneven else BALANCES[:1])
+    ]  # fmt: skip
+    compared = validation.compare(candidates, asked, always)
+    tried = [
+        Tried(recipe, quality(scores, rows.reason[asked]))
+        for recipe, scores in zip(candidates, compared, strict=True)
     ]
-    for step in steps:
-        known = best
-        for change in step:
-            recipe = replace(known, **change)
-            score = quality(validation.scores(recipe, asked, always), rows.reason[asked])
-            tried.append(Tried(recipe, score))
-            if score == max(item.score for item in tried):
-                best = recipe
-    return best, tried
+    return max(tried, key=lambda item: item.score).recipe, tried
 
 
 def quality(scores: Scores, reason: IntArray) -> float:

@@ -87,12 +87,14 @@ def fit_reasons(
         scales, log_p = calibrated(scores, rows.labels, settings.seed)
     else:  # the taxonomy's phrases stand in for notes
         scales = fit_scales(validation.scores(recipe, own, given), rows.reason[own])
-        scores = validation.scores(recipe, given, own, n_folds=2) if rows.n_labels else _nothing(rows, encoder)
+        scores = validation.scores(recipe, given, own) if rows.n_labels else _nothing(rows, encoder)
         log_p = scores.log_probabilities(scales)
     thresholds = choose_thresholds(np.exp(log_p), rows.labels, settings.wanted) if labelled else Thresholds()
     weight = np.where(np.arange(len(rows.texts)) < rows.n_taxonomy, recipe.taxonomy, 1.0)
     classifier = Classifier.fit(rows.texts, rows.reason, rows.n_reasons, weight, recipe, scales, encoder)
-    model = ReasonModel(taxonomy, classifier, thresholds, rows.languages, rows.n_labels, tuple(rivals), tuple(templates))
+    model = ReasonModel(
+        taxonomy, classifier, thresholds, rows.languages, rows.n_labels, tuple(rivals), tuple(templates)
+    )
     before = scores.log_probabilities(Scales() if encoder is None else Scales(1.0, 1.0))
     report = FitReport(
         taxonomy, rows.n_labels, rows.n_taxonomy, rows.languages, recipe, tuple(tried), thresholds, scales.share,
@@ -113,7 +115,9 @@ def choose_thresholds(p: FloatArray, labels: IntArray, wanted: float) -> Thresho
     top = p.max(axis=1)
     order = np.argsort(-top, kind="stable")
     accuracy = np.cumsum((p.argmax(axis=1) == labels)[order]) / np.arange(1, len(order) + 1)
-    enough = np.flatnonzero((accuracy >= wanted) & (np.arange(1, len(order) + 1) >= LEAST_SURE))
+    expected = np.cumsum(top[order]) / np.arange(1, len(order) + 1)  # steadier than the accuracy of few notes
+    many = np.arange(1, len(order) + 1) >= LEAST_SURE
+    enough = np.flatnonzero((np.minimum(accuracy, expected) >= wanted) & many)
     if not len(enough):
         return Thresholds(wanted=wanted)
     last = int(enough[-1])

@@ -23,9 +23,9 @@ app = typer.Typer(
 
 
 def _add_commands() -> None:
-    from wonlost.cli import data, reengage, registry, scoring, taxonomy, training
+    from wonlost.cli import audit, data, postmortem, reasons, reengage, registry, reviews, scoring, taxonomy, training
 
-    for module in (data, training, scoring, registry, taxonomy, reengage):
+    for module in (data, training, scoring, audit, postmortem, registry, taxonomy, reasons, reviews, reengage):
         module.add_to(app)
 
 
