@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,9 +20,11 @@ from crm.tables import moment
 from insights.money import Rates
 from insights.reengagement.keeping import kept, queue_key
 from insights.reengagement.options import HORIZONS, Options
-from insights.reengagement.queue import Queue, Row, make_queue
+from insights.reengagement.queue import make_queue
+from insights.reengagement.reasons import Reader
+from insights.reengagement.rows import Queue, Row
 from insights.reengagement.worklist import worklist
-from models.taxonomy import Taxonomy, default_taxonomy
+from insights.settled import Source
 from serving.answer import Answer
 from serving.answers import NO_IMPORT
 from serving.champion import Champion
@@ -43,13 +46,11 @@ class Reengagement:
 
     Attributes:
         options: How they are made; the horizon is the request's.
-        taxonomy: The reasons of lost deals.
         rates: What amounts are converted by; None: each currency has a ranking of its own.
         folder: Where queues are kept beyond the life of the server; None: nowhere.
     """
 
     options: Options = field(default_factory=Options)
-    taxonomy: Taxonomy = field(default_factory=lambda: default_taxonomy("loss"))
     rates: Rates | None = None
     folder: Path | None = None
 
@@ -79,8 +80,11 @@ class LostDeal(Answer):
     currency: str = Field(description="Currency of all amounts of the deal; empty where it is not stated.")
     reason: str | None = Field(description="Id of the reason of the loss; null where it cannot be told.")
     reason_name: str | None = Field(description="What people call the reason.")
+    reason_source: Source | None = Field(description="Where it comes from: a person's answer to the note, else what "
+                                                     "the model reads in it, else the picklist.")  # fmt: skip
     confidence: float | None = Field(description="Probability that the reason is right.")
-    words: str = Field(description="What the reason was taken from: the note, else the value picked in the CRM.")
+    words: str = Field(description="The note, cleaned, personal data masked; else the value picked in the CRM.")
+    evidence: list[str] = Field(description="Words of the note that told the reason to the model.")
     hint: str = Field(description="What would have to be different now.")
     best_date: date | None = Field(description="When to call; null where nothing tells.")
     best_date_why: str = Field(description="What that rests on.")
@@ -158,24 +162,19 @@ class Queues:
 
     def __init__(self, champion: Champion, setup: Reengagement) -> None:
         self._champion, self._setup = champion, setup
-        self._kept: Recent[tuple[int, int, int], Queue] = Recent(KEPT_QUEUES)
+        self._kept: Recent[str, Queue] = Recent(KEPT_QUEUES)
 
-    def queue(self, data: CompanyData, as_of: int, horizon: int) -> Queue:
+    def queue(self, data: CompanyData, as_of: int, horizon: int, reader: Reader) -> Queue:
         """The queue at a moment, marked deals included."""
-        return self._kept.get((data.import_id, as_of, horizon), lambda: self._make(data, as_of, horizon))
-
-    def _make(self, data: CompanyData, as_of: int, horizon: int) -> Queue:
-        setup = self._setup
+        setup, taxonomy = self._setup, self._champion.reasons.taxonomies["loss"]
         options = replace(setup.options, horizon=horizon)
+        key = queue_key(self._champion.store_url, data.import_id, data.crm.imported_at, as_of, options, taxonomy,
+                        setup.rates, reader.key)  # fmt: skip
 
         def make() -> Queue:
-            return make_queue(data.history, as_of, options, setup.taxonomy, rates=setup.rates)
+            return make_queue(data.history, as_of, options, taxonomy, reader=reader, rates=setup.rates)
 
-        if setup.folder is None:
-            return make()
-        key = queue_key(self._champion.store_url, data.import_id, data.crm.imported_at, as_of, options, setup.taxonomy,
-                        setup.rates)  # fmt: skip
-        return kept(setup.folder, key, make)
+        return self._kept.get(key, make if setup.folder is None else partial(kept, setup.folder, key, make))
 
     def answer(self, query: QueueQuery, now: int) -> QueueAnswer:
         """A page of the queue.
@@ -191,14 +190,15 @@ class Queues:
             return QueueAnswer(as_of=None, horizon=query.horizon, total=0, limit=query.limit, offset=query.offset,
                                method="prior", why=NO_IMPORT, winbacks=0, excluded={}, hidden={}, simulated=False,
                                notes=[NO_IMPORT], deals=[])  # fmt: skip
-        queue = self.queue(data, as_of, query.horizon)
         present = as_of >= data.cut
         try:
             with Store.open(self._champion.store_url) as store:
                 marks = {mark.opportunity_id: mark for mark in all_marks(store) if present or mark.at < as_of}
                 drawn = draws(store)
+                reader = self._champion.reasons.loss_reader(store)
         except StoreError as error:
             raise UnavailableError(str(error)) from None
+        queue = self.queue(data, as_of, query.horizon, reader)
         left = worklist(queue, marks, drawn, now if present else as_of)
         rows = [row for row in left.rows if query.owner_id in (None, row.owner_id)
                 and query.currency in (None, row.currency)]  # fmt: skip

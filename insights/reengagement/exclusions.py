@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,7 @@ from features.history import History
 from insights.reengagement.losses import Accounts, Lost
 from insights.reengagement.options import Options
 from insights.reengagement.reasons import LEFT_OUT, LossReasons
-from models.taxonomy import Taxonomy
+from models.taxonomy import UNCLEAR, Taxonomy
 
 _SAYS_SO = re.compile(r"opt(?:ed)?[ _-]?out|do[ _-]?not[ _-]?(?:call|contact)|dnc|unsubscribed|no[ _-]?contact|"
                       r"gdpr[ _-]?(?:erased|objection)|werbesperre|kontaktsperre", re.IGNORECASE)  # fmt: skip
@@ -32,27 +33,22 @@ REOPENED = "reopened"
 CUSTOMERS = "renewal or expansion of a customer"
 
 
-def left_out_deals(history: History, taxonomy: Taxonomy, reasons: LossReasons, deals: IntArray) -> NDArray[np.bool_]:
-    """Deals that count neither as losses to come back from nor for learning, shape (n_deals,).
+def left_out_deals(taxonomy: Taxonomy, reasons: LossReasons, deals: IntArray) -> dict[int, str]:
+    """Why deals count neither as losses to come back from nor for learning, by the codes of those that do not.
 
     Args:
-        history: The deals.
         taxonomy: The reasons of lost deals.
         reasons: Why `deals` were lost.
-        deals: Codes of lost deals.
+        deals: Codes of lost deals, shape (n_pairs,).
     """
-    found = np.zeros(history.n_deals, dtype=bool)
-    uncounted = {item.id for item in taxonomy.reasons if not item.counts and item.id != "unclear"} | LEFT_OUT
-    ids = reasons.reason.strings()
-    for row, deal in enumerate(deals.tolist()):
-        found[deal] = ids[row] in uncounted or reasons.gone(row)
+    uncounted = {item.id for item in taxonomy.reasons if not item.counts and item.id != UNCLEAR}
+    found: dict[int, str] = {}
+    for row, (deal, id) in enumerate(zip(deals.tolist(), reasons.reason.strings().tolist(), strict=True)):
+        if id in LEFT_OUT or reasons.gone(row):
+            found[deal] = GONE
+        elif id in uncounted:
+            found[deal] = NOT_A_REASON
     return found
-
-
-def why_left_out(taxonomy: Taxonomy, reasons: LossReasons, row: int) -> str:
-    """Why a deal of `left_out_deals` is one."""
-    id = str(reasons.reason.strings()[row])
-    return GONE if id in LEFT_OUT or reasons.gone(row) else NOT_A_REASON
 
 
 def opt_out_columns(history: History, options: Options) -> list[str]:
@@ -96,18 +92,23 @@ class Sorted:
     excluded: dict[str, int]
 
 
-def sort_out(
-    accounts: Accounts, as_of: int, left_out: NDArray[np.bool_], why: dict[int, str]
-) -> Sorted:
+def flags(deals: Mapping[int, str], n_deals: int) -> NDArray[np.bool_]:
+    """Whether each deal is among some, shape (n_deals,)."""
+    found = np.zeros(n_deals, dtype=bool)
+    found[list(deals)] = True
+    return found
+
+
+def sort_out(accounts: Accounts, as_of: int, why: Mapping[int, str]) -> Sorted:
     """Candidates as of a moment, one per account.
 
     Args:
         accounts: The company's accounts.
         as_of: Microseconds.
-        left_out: Deals that do not count, shape (n_deals,).
-        why: Why not, by deal.
+        why: Why deals do not count, by those that do not.
     """
     history, options = accounts.history, accounts.options
+    left_out = flags(why, history.n_deals)
     who = np.arange(accounts.n_accounts, dtype=np.int64)
     when = np.full(len(who), as_of, dtype=np.int64)
     lost = accounts.newest_losses(who, when, left_out)

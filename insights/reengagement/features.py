@@ -94,10 +94,10 @@ class Knowing:
     Args:
         accounts: The company's accounts.
         taxonomy: The reasons of lost deals.
-        reader: Reads notes; without, reasons are those picked in the CRM.
+        reader: Knows what notes say.
     """
 
-    def __init__(self, accounts: Accounts, taxonomy: Taxonomy, reader: Reader | None = None) -> None:
+    def __init__(self, accounts: Accounts, taxonomy: Taxonomy, reader: Reader) -> None:
         self.accounts, self.taxonomy, self.reader = accounts, taxonomy, reader
         history = accounts.history
         self._features = [

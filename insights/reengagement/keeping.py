@@ -13,10 +13,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from insights.money import Rates
 from insights.reengagement.options import Options
-from insights.reengagement.queue import Queue
+from insights.reengagement.rows import Queue
 from models.taxonomy import Taxonomy
 
-FORMAT = 1
+FORMAT = 2
 """Raised whenever a queue of the same data may come out differently, so that none of an earlier version is shown."""
 MOST_KEPT = 20
 """Files kept; the ones longest unused go first."""
@@ -25,7 +25,7 @@ _ADAPTER = TypeAdapter(Queue)
 
 def queue_key(
     store: str, import_id: int, imported_at: int, as_of: int, options: Options, taxonomy: Taxonomy, rates: Rates | None,
-    reader: str = "",
+    reader: str,
 ) -> str:  # fmt: skip
     """Name of a queue's file: a digest of all that it rests on.
 
@@ -37,7 +37,7 @@ def queue_key(
         options: How it is made.
         taxonomy: The reasons.
         rates: What amounts are converted by.
-        reader: What names the model that read the notes; "" where none did.
+        reader: What names all that its notes were taken to say (`Reader.key`).
     """
     parts = [FORMAT, store, import_id, imported_at, as_of, asdict(options), taxonomy.digest, reader,
              None if rates is None else [rates.base, dict(sorted(rates.rates.items()))]]  # fmt: skip

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from crm.marks import Draw, Mark
-from insights.reengagement.queue import Queue, Row
+from insights.reengagement.rows import Queue, Row
 
 HELD_OUT = "held out at random, to be left alone"
 

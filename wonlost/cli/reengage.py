@@ -12,16 +12,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from crm.tables import CrmData, micros
+from models.errors import ModelError, NoChampionError
 from wonlost.cli.console import (
     SIMULATED,
     AsOfOption,
     StoreOption,
     UsageError,
     err,
+    load_reasons,
     open_store,
     out,
     parse_as_of,
     reject_future,
+    sentence_encoder,
     settings,
     table,
     taxonomy_of,
@@ -31,8 +34,11 @@ from wonlost.csv_cells import neutral
 if TYPE_CHECKING:
     from crm.store import Store
     from insights.reengagement.comparing import Comparison, Rate
-    from insights.reengagement.queue import Queue, Row
+    from insights.reengagement.reasons import Reader
+    from insights.reengagement.rows import Queue, Row
     from insights.reengagement.worklist import Worklist
+    from models.reasons import SentenceEncoder
+    from models.taxonomy import Taxonomy
     from wonlost.settings import Settings
 
 HorizonOption = Annotated[int, typer.Option(help="Months in which a deal must be won to count: 6, 12 or 18.")]
@@ -119,9 +125,33 @@ def _made(chosen: Settings, opened: Store, crm: CrmData, when: int, horizon: int
         raise UsageError(f"--horizon {horizon}: win-backs are followed for {', '.join(map(str, HORIZONS))} months")
     options, taxonomy = chosen.reengagement(horizon), taxonomy_of(chosen, "loss")
     rates = read_rates(chosen.rates) if chosen.rates is not None else None
-    key = queue_key(chosen.store_url, opened.last_import(), crm.imported_at, when, options, taxonomy, rates)
-    return kept(chosen.var / "reengagement", key,
-                lambda: make_queue(History(crm), when, options, taxonomy, rates=rates))  # fmt: skip
+    encoder = sentence_encoder(chosen)
+    reader = _reader(chosen, opened, taxonomy, encoder)
+    key = queue_key(chosen.store_url, opened.last_import(), crm.imported_at, when, options, taxonomy, rates, reader.key)
+
+    def make() -> Queue:
+        made = make_queue(History(crm), when, options, taxonomy, reader=reader, rates=rates)
+        if encoder is not None:
+            encoder.save_cache()
+        return made
+
+    return kept(chosen.var / "reengagement", key, make)
+
+
+def _reader(chosen: Settings, opened: Store, taxonomy: Taxonomy, encoder: SentenceEncoder | None) -> Reader:
+    """What notes say: people's answers, and the champion's readings where there is one that can be used."""
+    from crm.labels import labels
+    from insights.reengagement.reasons import Reader
+
+    answers = labels(opened, "loss", renaming=taxonomy.current_id)
+    try:
+        model, version = load_reasons(chosen)
+    except NoChampionError:
+        return Reader(None, answers)  # the queue says so itself
+    except ModelError as error:
+        err.print(f"note: {error}", markup=False)
+        return Reader(None, answers)
+    return Reader((model if encoder is None else model.with_cache(encoder)).classify, answers, version.digest)
 
 
 def _tell(made: Queue, left: Worklist, output: str, kind: str) -> None:
@@ -155,14 +185,14 @@ def _write_csv(rows: list[Row], output: str) -> None:
     import io
     from dataclasses import fields
 
-    from insights.reengagement.queue import Row as Columns
+    from insights.reengagement.rows import Row as Columns
 
     names = [item.name for item in fields(Columns)]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(names)
     for row in rows:
-        values = vars(row) | {"why": " | ".join(row.why),
+        values = vars(row) | {"why": " | ".join(row.why), "evidence": " | ".join(row.evidence),
                               "similar": " | ".join(f"{item.lost} > {item.won}" for item in row.similar)}  # fmt: skip
         cells = ["" if values[name] is None else values[name] for name in names]
         writer.writerow([neutral(cell) if isinstance(cell, str) else cell for cell in cells])

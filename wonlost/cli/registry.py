@@ -123,8 +123,8 @@ def serve(
 
     chosen = settings(store)
     reengagement = Reengagement(
-        chosen.reengagement(12), taxonomy_of(chosen, "loss"),
-        read_rates(chosen.rates) if chosen.rates is not None else None, chosen.var / "reengagement",
+        chosen.reengagement(12), read_rates(chosen.rates) if chosen.rates is not None else None,
+        chosen.var / "reengagement",
     )  # fmt: skip
     app = create_app(
         chosen.store_url, registry_of(chosen), refresh_seconds=chosen.refresh_seconds, max_deals=chosen.max_deals,

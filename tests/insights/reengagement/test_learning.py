@@ -227,14 +227,14 @@ def test_a_queue_is_made_once_and_read_back_the_same(tmp_path: Path) -> None:
 
 def test_the_key_changes_with_all_that_a_queue_rests_on() -> None:
     keys = {
-        queue_key(store, number, 0, as_of, options, TAXONOMY, rates)
-        for store, number, as_of, options, rates in (
-            ("a", 1, 1, Options(), None), ("b", 1, 1, Options(), None), ("a", 2, 1, Options(), None),
-            ("a", 1, 2, Options(), None), ("a", 1, 1, Options(horizon=6), None),
-            ("a", 1, 1, Options(), Rates("EUR", {})),
+        queue_key(store, number, 0, as_of, options, TAXONOMY, rates, reader)
+        for store, number, as_of, options, rates, reader in (
+            ("a", 1, 1, Options(), None, ""), ("b", 1, 1, Options(), None, ""), ("a", 2, 1, Options(), None, ""),
+            ("a", 1, 2, Options(), None, ""), ("a", 1, 1, Options(horizon=6), None, ""),
+            ("a", 1, 1, Options(), Rates("EUR", {}), ""), ("a", 1, 1, Options(), None, "model"),
         )
     }
-    assert len(keys) == 6
+    assert len(keys) == 7
 
 
 # -- a whole company ---------------------------------------------------------------------------------------------------

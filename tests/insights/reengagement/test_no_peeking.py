@@ -19,6 +19,7 @@ from insights.reengagement.landmarks import landmarks
 from insights.reengagement.losses import Accounts
 from insights.reengagement.options import Options
 from insights.reengagement.queue import Queue, make_queue
+from insights.reengagement.reasons import Reader
 from models.taxonomy import default_taxonomy
 from tests.features.strategies import FUTURES, PASTS
 from tests.features.worlds import AS_OF, Happening, Moved, Overwritten, Style, export
@@ -136,7 +137,7 @@ def test_rows_to_learn_from_are_the_same_in_a_later_export() -> None:
     for data in (crm, cut(crm, when)):
         accounts = Accounts(History(data), Options())
         rows = landmarks(accounts, when, 6, np.zeros(accounts.history.n_deals, dtype=bool))
-        matrix = Knowing(accounts, TAXONOMY)(rows.lost).matrix.frame()
+        matrix = Knowing(accounts, TAXONOMY, Reader())(rows.lost).matrix.frame()
         found.append(matrix.assign(won_at=rows.won_at, as_of=rows.lost.as_of))
     assert len(found[0]) > 1000
     assert found[0].astype(str).equals(found[1].astype(str))
