@@ -28,6 +28,12 @@ TAKEN_OVER = (
 """Features of deals (`features/families`) that mean the same of a lost one. None that drifts with the calendar, such
 as a win rate of all: the rows learned from lie a whole horizon back, and it would tell little but how long ago."""
 
+ENTERED = (
+    "amount", "product", "segment", "industry", "account_segment", "country", "employees", "account_won_deals",
+    "account_lost_deals",
+)  # fmt: skip
+"""Those among them that are known when a deal is entered, and that the next deal of an account is likely to share."""
+
 COMPANYS_OWN = ("custom.", "account.")
 """Names of features from a company's own columns begin so; they are taken over too."""
 
@@ -42,6 +48,9 @@ OWN: dict[str, tuple[Unit, str]] = {
     "account_pace": ("rate", "deals a year of the account"),
     "account_deals_year": ("count", "deals the account entered in a year"),
     "account_returns": ("count", "times the account came back before"),
+    "losses_year": ("count", "deals the account lost in a year"),
+    "stages_lost_year": ("count", "stages that these had seen"),
+    "champions_lost_year": ("count", "those of them with a champion"),
     "days_since_entry": ("days", "time since the account last entered a deal"),
     "open_deals": ("count", "deals the account has open"),
     "inbound_since": ("count", "messages from the account since the loss"),
@@ -112,6 +121,25 @@ class Knowing:
             "account": accounts.account[roles.key].astype(np.float64) if len(roles) else np.zeros(0),
         })  # fmt: skip
 
+        self._losses = self._past_losses()
+
+    def _past_losses(self) -> Events:
+        """Losses by account, with what was known of each just before it."""
+        losses, history = self.accounts.losses, self.accounts.history
+        deal, time = losses.numbers("deal").astype(np.int64), losses.time.astype(np.int64)
+        stages = [item for item in features_of(history) if item.name == "stages_seen"]
+        seen = build_matrix(history, stages, Snapshots(deal, time)).columns.get("stages_seen", np.zeros(len(deal)))
+        assert not isinstance(seen, Coded)
+        champion = Seen(history.contact_roles, deal, time).any("champion")
+        return Events(losses.key, time, self.accounts.n_accounts, ties=lambda: [deal],
+                      columns={"stages": np.nan_to_num(seen), "champion": champion})  # fmt: skip
+
+    def as_entered(self, deals: IntArray) -> FeatureMatrix:
+        """What was known of deals when they were entered, and the next deal of the account is likely to share."""
+        shared = [item for item in self._features if item.name in ENTERED or item.name.startswith(COMPANYS_OWN)]
+        entry = self.accounts.history.created[deals] + 1
+        return build_matrix(self.accounts.history, shared, Snapshots(deals, entry))
+
     def _by_account(self, events: Events, flags: Sequence[str]) -> Events:
         """Events of deals as events of their accounts; ties are of no account, as only counts and times are asked."""
         columns = {name: np.asarray(events.values(name), dtype=bool) for name in flags}
@@ -161,6 +189,7 @@ class Knowing:
         accounts = self.accounts
         entries = Seen(accounts.entries, lost.account, lost.as_of)
         activities = Seen(self._activities, lost.account, lost.as_of)
+        losses = Seen(self._losses, lost.account, lost.as_of)
         since = lost.lost_at.astype(np.float64)
         at_loss = Seen(self._activities, lost.account, lost.lost_at)
         last = activities.last_time("inbound")
@@ -168,6 +197,9 @@ class Knowing:
             "account_pace": entries.count() / (entries.days_since_first() / 365.25 + 1.0),
             "account_deals_year": entries.count(days=365),
             "account_returns": entries.total("again"),
+            "losses_year": losses.count(days=365),
+            "stages_lost_year": losses.total("stages", days=365),
+            "champions_lost_year": losses.total("champion", days=365),
             "days_since_entry": entries.days_since_last(),
             "open_deals": accounts.open_deals(lost.account, lost.as_of),
             "inbound_since": activities.total("inbound") - at_loss.total("inbound"),

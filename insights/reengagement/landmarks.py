@@ -54,12 +54,14 @@ class Landmarks:
     Attributes:
         lost: Account, newest loss and landmark of each row, in order of account and landmark.
         won_at: When it was won back within the horizon, NEVER where it was not, as far as known; shape (n_rows,).
+        entered_at: When it next entered new business, NEVER where it has not, as far as known.
         until: When the row's horizon ends, in microseconds.
         end: What happened at or after it is not known.
     """
 
     lost: Lost
     won_at: IntArray
+    entered_at: IntArray
     until: IntArray
     end: int
 
@@ -68,7 +70,12 @@ class Landmarks:
 
     def take(self, rows: IntArray | NDArray[np.bool_]) -> Landmarks:
         """The chosen rows."""
-        return Landmarks(self.lost.take(rows), self.won_at[rows], self.until[rows], self.end)
+        return Landmarks(self.lost.take(rows), self.won_at[rows], self.entered_at[rows], self.until[rows], self.end)
+
+    def as_known(self, end: int) -> Landmarks:
+        """The same rows without what came at or after an earlier moment."""
+        won_at, entered_at = (np.where(when < end, when, NEVER) for when in (self.won_at, self.entered_at))
+        return Landmarks(self.lost, won_at, entered_at, self.until, end)
 
     def followed(self, end: int) -> NDArray[np.bool_]:
         """Rows that had been followed to the end of their horizon by a moment."""
@@ -96,7 +103,7 @@ def landmarks(accounts: Accounts, end: int, horizon: int, left_out: NDArray[np.b
     known = losses.time < end
     if not known.any():
         none = np.zeros(0, dtype=np.int64)
-        return Landmarks(Lost(none, none, none, none), none, none, end)
+        return Landmarks(Lost(none, none, none, none), none, none, none, end)
     months = month_starts(int(losses.time[known].min()), end)
     who = np.unique(losses.key[known]).astype(np.int64)
     step = -(-len(who) * max(len(months), 1) // MOST_ROWS)
@@ -105,7 +112,8 @@ def landmarks(accounts: Accounts, end: int, horizon: int, left_out: NDArray[np.b
     lost = eligible(accounts, accounts.newest_losses(account, when, left_out))
     until = months_later(lost.as_of, horizon)
     won_at = accounts.won_back_at(lost.account, lost.as_of, end)
-    return Landmarks(lost, np.where(won_at < until, won_at, NEVER), until, end)
+    entered_at = accounts.entered_at(lost.account, lost.as_of, end)
+    return Landmarks(lost, np.where(won_at < until, won_at, NEVER), entered_at, until, end)
 
 
 def eligible(accounts: Accounts, lost: Lost) -> Lost:

@@ -166,6 +166,26 @@ class Accounts:
         """Whether the account has won a deal since the loss."""
         return Seen(self.wins, lost.account, lost.as_of).count_since(lost.lost_at.astype(np.float64)) > 0
 
+    def entered_at(self, account: IntArray, since: IntArray, known_by: int) -> IntArray:
+        """When accounts entered their first new business at or after moments; NEVER where none was yet.
+
+        Args:
+            account: Codes, shape (n_pairs,).
+            since: Microseconds, shape (n_pairs,).
+            known_by: Entries at or after it are not known.
+        """
+        created = self.history.created
+        deals = np.flatnonzero(self.fresh & (created != NAT) & (created < known_by))
+        found = np.full(len(account), NEVER, dtype=np.int64)
+        if not len(deals):
+            return found
+        entries = Events(self.account[deals], created[deals], self.n_accounts)
+        place = entries.before(account, since)
+        inside = np.minimum(place, len(deals) - 1)
+        some = (place < len(deals)) & (entries.key[inside] == account)
+        found[some] = entries.time[inside[some]]
+        return found
+
     def won_back_at(self, account: IntArray, since: IntArray, known_by: int) -> IntArray:
         """When the first new business that accounts entered at or after moments was won; NEVER where none was yet.
 

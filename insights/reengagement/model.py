@@ -1,54 +1,47 @@
 """The probability that a lost account is won back, learned from the company's own landmarks, or told by the prior.
 
-Candidates are the prior, a regularised line, small trees and the average of both. Each is fitted at several past
-moments on the landmarks that had been followed to the end of their horizon by then, and judged by log-loss on those
-that came next; the simplest of those within `AS_GOOD` of the best is taken, calibrated on what it said there, and
-refitted on all landmarks followed to the end. It is fitted again on accounts drawn anew to tell how well the
-probability is known.
+Candidates are the prior, and two steps (`insights.reengagement.twosteps`) of lines or of lines and small trees. Each is
+fitted at several past moments on what was known by then, and judged by log-loss on the landmarks that came next, by
+what it would have said there; the simplest of those within `AS_GOOD` of the best is taken and refitted on all that is
+known. `insights.reengagement.levels` makes probabilities of its log-odds. It is fitted again on accounts drawn anew to
+tell how well the probability is known; how far levels were off at past moments is added to that.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from crm.tables import Coded, FloatArray, IntArray
+from crm.tables import Coded, FloatArray
 from features.matrix import FeatureMatrix
 from insights.reengagement.landmarks import Landmarks
+from insights.reengagement.lessons import Lessons
+from insights.reengagement.levels import Moment, calibrated, drift_of, slope_of
 from insights.reengagement.prior import Prior
-from models.average import Average
-from models.calibration import Calibration, Plain, choose
-from models.estimator import Estimator, log_odds
+from insights.reengagement.twosteps import KINDS, TwoSteps, fit_steps
+from models.calibration import Calibration, Plain
+from models.estimator import log_odds, probability
 from models.explain import points_per_log_odds
-from models.logistic import Logistic
 from models.metrics import row_log_loss
 from models.taxonomy import Taxonomy
-from models.trees import Trees, TreeSize
 from models.uncertainty import Z
 
 SHARES = (0.25, 0.5, 0.75)
 """Past moments at which candidates are judged; see `past_moments`."""
 LEAST_EVENTS = 10
-"""Fewest accounts won back to fit a candidate on at a past moment, and to judge it by."""
+"""Fewest accounts won back before a past moment, and after it, to judge candidates there."""
 AS_GOOD = 0.002
 """Share of the log-loss within which a simpler candidate is taken."""
 REFITS = 6
 """Fits on accounts drawn anew."""
 MOST_REFIT_ROWS = 20_000
 """Rows of each of these."""
-BIAS = 1.0
-"""Squared bias of a well-held-back model, as a share of its variance (see `training.uncertainty`)."""
-TREES = TreeSize(trees=200, leaves=5, depth=3, learning_rate=0.04, min_rows=100, l2=10.0, column_share=0.5)
-
+BIAS = 3.0
+"""Squared bias, as a share of the variance: more than the 1 of `training.uncertainty`, for a sum of log-odds only comes
+near to the log-odds of two steps that both succeed."""
 PRIOR = "prior"
-KINDS: dict[str, Callable[[], Estimator]] = {
-    "logistic": lambda: Logistic(0.05),
-    "trees": lambda: Trees(TREES),
-    "average": lambda: Average([Logistic(0.05), Trees(TREES)]),
-}
-"""Candidates beside the prior, the simplest first."""
 
 
 @dataclass(frozen=True)
@@ -94,10 +87,12 @@ class WinbackModel:
         why: Why it was chosen, in words.
         horizon: Months.
         prior: The prior, as the history left it.
-        estimator: The fitted candidate; None for the prior.
+        steps: The fitted candidate; None for the prior.
         calibration: From its log-odds to probabilities.
+        slope: Slope of that.
         refits: The same, fitted on accounts drawn anew.
         scale: What the variance over the refits is multiplied by.
+        drift: How far the level may move, in log-odds.
         judgement: How the candidates did.
         winbacks: Accounts won back in the history.
     """
@@ -106,106 +101,71 @@ class WinbackModel:
     why: str
     horizon: int
     prior: Prior
-    estimator: Estimator | None
+    steps: TwoSteps | None
     calibration: Calibration
-    refits: tuple[Estimator, ...]
+    slope: float
+    refits: tuple[TwoSteps, ...]
     scale: float
+    drift: float
     judgement: Judgement
     winbacks: int
 
     def tell(self, matrix: FeatureMatrix) -> Told:
         """Probabilities of rows, with what they rest on."""
-        if self.estimator is None:
+        if self.steps is None:
             days, reason = matrix.columns["days_since_loss"], matrix.columns["loss_reason"]
             assert isinstance(reason, Coded)
             assert not isinstance(days, Coded)
             p, lower, upper = self.prior.predict(days, reason, self.horizon)
             return Told(p, lower, upper, np.zeros((matrix.n_rows, 0)), ())
-        margin, parts, reference = self.estimator.explained(matrix)
+        margin, parts, reference = self.steps.explained(matrix)
         p = self.calibration(margin)
         said = np.stack([refit.margin(matrix) for refit in self.refits])
-        spread = Z * np.sqrt(self.scale * said.var(axis=0, ddof=1))
+        variance = self.scale * self.slope**2 * said.var(axis=0, ddof=1) + self.drift**2
+        middle, spread = log_odds(p), Z * np.sqrt(variance)
         ratio, _ = points_per_log_odds(parts, p, reference, self.calibration)
-        return Told(p, self.calibration(margin - spread), self.calibration(margin + spread), parts * ratio[:, None],
-                    self.estimator.features)  # fmt: skip
+        return Told(p, probability(middle - spread), probability(middle + spread), parts * ratio[:, None],
+                    self.steps.features)  # fmt: skip
 
 
-def even_weights(rows: Landmarks) -> FloatArray:
-    """Weights that add up to the number of accounts behind the rows: rows of one account share its fate."""
-    return np.full(len(rows), len(np.unique(rows.lost.account)) / max(len(rows), 1))
-
-
-def fit(
-    rows: Landmarks, matrix: FeatureMatrix, taxonomy: Taxonomy, horizon: int, least_winbacks: int
-) -> WinbackModel:
+def fit(lessons: Lessons, taxonomy: Taxonomy, least_winbacks: int) -> WinbackModel:
     """Choose and fit.
 
     Args:
-        rows: Landmarks, with what became of them before `rows.end`.
-        matrix: Their features.
+        lessons: What to learn from.
         taxonomy: The reasons of lost deals.
-        horizon: Months.
         least_winbacks: Fewest accounts won back for anything but the prior.
     """
-    reason = _reason(matrix)
-    prior = Prior.learn(taxonomy, rows, reason, rows.end)
-    known = np.flatnonzero(rows.followed(rows.end)).astype(np.int64)
+    rows, horizon = lessons.rows, lessons.horizon
+    prior = Prior.learn(taxonomy, lessons)
     winbacks = rows.accounts_won_back()
 
     def only_prior(why: str, judgement: Judgement) -> WinbackModel:
-        return WinbackModel(PRIOR, why, horizon, prior, None, Plain(), (), 1.0, judgement, winbacks)
+        return WinbackModel(PRIOR, why, horizon, prior, None, Plain(), 1.0, (), 1.0, 0.0, judgement, winbacks)
 
     nothing = Judgement({}, 0, ())
     if winbacks < least_winbacks:
         told = "1 account was won back" if winbacks == 1 else f"{winbacks} accounts were won back"
         return only_prior(f"{told} in the history; a model of its own takes {least_winbacks}", nothing)
-    said, moments = _at_past_moments(rows, matrix, taxonomy, horizon)
-    if not len(said.row):
+    said, by_prior, moments = _at_past_moments(lessons, taxonomy)
+    if not moments:
         return only_prior(f"past moments hold too few win-backs within {horizon} months to judge a model by", nothing)
-    y = rows.won_back()[said.row]
-    losses = {name: float(row_log_loss(Plain()(margin), y).mean()) for name, margin in said.margins.items()}
-    judgement = Judgement(losses, len(y), moments)
+    slopes = {name: slope_of(parts) for name, parts in said.items()}
+    losses = {PRIOR: float(np.concatenate(by_prior).mean())}
+    losses |= {name: _log_loss(slopes[name], parts) for name, parts in said.items()}
+    judgement = Judgement(losses, sum(len(part) for part in by_prior), moments)
     best = min(losses.values())
     kind = next(name for name in (PRIOR, *KINDS) if losses[name] <= best * (1 + AS_GOOD))
-    if kind == PRIOR:
+    steps = None if kind == PRIOR else fit_steps(kind, lessons)
+    if steps is None:
         return only_prior("no model told past win-backs better than the prior", judgement)
-    calibration, _ = choose(said.margins[kind], y, rows.lost.account[said.row], said.early, said.late,
-                            even_weights(rows.take(said.row)))  # fmt: skip
-    weight = even_weights(rows.take(known))
-    estimator = _fitted(kind, matrix.take(known), rows.won_back()[known], weight)
-    refits, scale = _refits(kind, rows, matrix, known, weight)
+    known = np.flatnonzero(rows.followed(rows.end)).astype(np.int64)
+    calibration = calibrated(slopes[kind], steps.margin(lessons.matrix.take(known)), rows.won_back()[known])
+    refits, scale = _refits(kind, lessons)
     why = (f"log-loss {losses[kind]:.4f} at {len(moments)} past moments, where the prior had {losses[PRIOR]:.4f} "
            f"({winbacks} accounts won back)")  # fmt: skip
-    return WinbackModel(kind, why, horizon, prior, estimator, calibration, refits, scale, judgement, winbacks)
-
-
-def _reason(matrix: FeatureMatrix) -> Coded:
-    reason = matrix.columns.get("loss_reason", Coded.of([]))
-    assert isinstance(reason, Coded)
-    return reason
-
-
-def _fitted(kind: str, matrix: FeatureMatrix, y: FloatArray, weight: FloatArray) -> Estimator:
-    estimator = KINDS[kind]()
-    estimator.fit(matrix, y, weight)
-    return estimator
-
-
-@dataclass(frozen=True)
-class _Said:
-    """What candidates said at past moments of the landmarks that came next.
-
-    Attributes:
-        row: The rows.
-        margins: Log-odds by candidate.
-        early: Rows of all but the last moment.
-        late: Rows of the last.
-    """
-
-    row: IntArray
-    margins: dict[str, FloatArray]
-    early: np.ndarray
-    late: np.ndarray
+    return WinbackModel(kind, why, horizon, prior, steps, calibration, slopes[kind], refits, scale,
+                        drift_of(slopes[kind], said[kind]), judgement, winbacks)  # fmt: skip
 
 
 def past_moments(rows: Landmarks) -> list[int]:
@@ -224,69 +184,63 @@ def past_moments(rows: Landmarks) -> list[int]:
 
 
 def _at_past_moments(
-    rows: Landmarks, matrix: FeatureMatrix, taxonomy: Taxonomy, horizon: int
-) -> tuple[_Said, tuple[int, ...]]:  # fmt: skip
-    reason = _reason(matrix)
-    found: list[tuple[IntArray, dict[str, FloatArray], int]] = []
+    lessons: Lessons, taxonomy: Taxonomy
+) -> tuple[dict[str, list[Moment]], list[FloatArray], tuple[int, ...]]:
+    """What candidates said at past moments, the prior's log-losses there by row, and the moments."""
+    rows, y = lessons.rows, lessons.rows.won_back()
+    said: dict[str, list[Moment]] = {name: [] for name in KINDS}
+    by_prior, judged = [], []
     moments = past_moments(rows)
-    y, followed = rows.won_back(), rows.followed(rows.end)
     for number, origin in enumerate(moments):
         until = moments[number + 1] if number + 1 < len(moments) else rows.end
         learn = np.flatnonzero(rows.followed(origin)).astype(np.int64)
-        test = np.flatnonzero(followed & (rows.lost.as_of >= origin) & (rows.lost.as_of < until)).astype(np.int64)
-        parts = (rows.take(learn), rows.take(test))
-        if min(part.accounts_won_back() for part in parts) < LEAST_EVENTS:
+        as_of = rows.lost.as_of
+        test = np.flatnonzero(rows.followed(rows.end) & (as_of >= origin) & (as_of < until)).astype(np.int64)
+        if not _enough(rows.take(learn)) or not _enough(rows.take(test)):
             continue
-        if min(len(part) - part.won_back().sum() for part in parts) < LEAST_EVENTS:
+        then = lessons.as_known(origin)
+        fitted = {name: fit_steps(name, then) for name in KINDS}
+        known, asked = lessons.matrix.take(learn), lessons.matrix.take(test)
+        weight = len(np.unique(rows.lost.account[test])) / len(test)
+        if any(steps is None for steps in fitted.values()):
             continue
-        asked = matrix.take(test)
+        for name, steps in fitted.items():
+            assert steps is not None
+            said[name].append(Moment(steps.margin(known), y[learn], steps.margin(asked), y[test], weight))
         days = asked.columns["days_since_loss"]
         assert not isinstance(days, Coded)
-        prior = Prior.learn(taxonomy, _as_known(rows, origin), reason, origin)
-        learned = {name: _fitted(name, matrix.take(learn), y[learn], even_weights(parts[0]))
-                   for name in ("logistic", "trees")}  # fmt: skip
-        learned["average"] = Average(list(learned.values()))
-        margins = {PRIOR: log_odds(prior.predict(days, reason.take(test), horizon)[0])}
-        margins |= {name: estimator.margin(asked) for name, estimator in learned.items()}
-        found.append((test, margins, origin))
-    if not found:
-        nothing = np.zeros(0, dtype=np.int64)
-        return _Said(nothing, {}, nothing, nothing), ()
-    last = np.repeat(np.arange(len(found)), [len(part[0]) for part in found]) == len(found) - 1
-    return _Said(
-        np.concatenate([part[0] for part in found]),
-        {name: np.concatenate([part[1][name] for part in found]) for name in (PRIOR, *KINDS)},
-        ~last, last,
-    ), tuple(part[2] for part in found)  # fmt: skip
+        p = Prior.learn(taxonomy, then).predict(days, lessons.reason.take(test), lessons.horizon)[0]
+        by_prior.append(row_log_loss(p, y[test]))
+        judged.append(origin)
+    return said, by_prior, tuple(judged)
 
 
-def _as_known(rows: Landmarks, end: int) -> Landmarks:
-    """The same rows, without the win-backs that came at or after a moment."""
-    never = np.iinfo(np.int64).max
-    return Landmarks(rows.lost, np.where(rows.won_at < end, rows.won_at, never), rows.until, end)
+def _enough(rows: Landmarks) -> bool:
+    """Whether some were won back, and some were not."""
+    return bool(min(rows.accounts_won_back(), len(rows) - rows.won_back().sum()) >= LEAST_EVENTS)
 
 
-def _refits(
-    kind: str, rows: Landmarks, matrix: FeatureMatrix, known: IntArray, weight: FloatArray
-) -> tuple[tuple[Estimator, ...], float]:  # fmt: skip
+def _log_loss(slope: float, moments: Sequence[Moment]) -> float:
+    """Mean log-loss of what would have been said at past moments."""
+    parts = [row_log_loss(calibrated(slope, item.learned, item.outcome)(item.asked), item.came) for item in moments]
+    return float(np.concatenate(parts).mean())
+
+
+def _refits(kind: str, lessons: Lessons) -> tuple[tuple[TwoSteps, ...], float]:
     """Fits on accounts drawn anew (Poisson bootstrap), of a part of them where there are many rows."""
-    account = rows.lost.account[known]
-    accounts = np.unique(account)
+    accounts = 1 + int(max(lessons.rows.lost.account.max(), lessons.business.account.max()))
     random = np.random.default_rng(0)
-    share = min(1.0, MOST_REFIT_ROWS / max(len(known), 1))
-    if share < 1.0:
-        accounts = np.sort(random.choice(accounts, max(int(share * len(accounts)), 1), replace=False))
-    part = np.flatnonzero(np.isin(account, accounts)).astype(np.int64)
-    place = np.searchsorted(accounts, account[part])
-    y = rows.won_back()[known]
-    found: list[Estimator] = []
+    share = min(1.0, MOST_REFIT_ROWS / max(len(lessons.rows), 1))
+    part = random.random(accounts) < share
+    found: list[TwoSteps] = []
     while len(found) < REFITS:
-        often = random.poisson(1.0, len(accounts)).astype(np.float64)[place]
-        drawn = part[often > 0]
-        if y[drawn].min(initial=1.0) == y[drawn].max(initial=0.0):
+        steps = fit_steps(kind, lessons, random.poisson(1.0, accounts) * part / share)
+        if steps is None:  # a part too small to be drawn from again and again
+            part[:] = True
+            share = 1.0
             continue
-        found.append(_fitted(kind, matrix.take(known[drawn]), y[drawn], weight[drawn] * often[often > 0] / share))
+        found.append(steps)
     return tuple(found), (1 + BIAS) * share
 
 
-__all__: Sequence[str] = ["KINDS", "PRIOR", "Judgement", "Told", "WinbackModel", "fit", "past_moments"]
+__all__: Sequence[str] = ["PRIOR", "Judgement", "Told", "WinbackModel", "fit", "past_moments"]

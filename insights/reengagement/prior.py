@@ -9,7 +9,8 @@ overall itself drawn from the history towards `USUAL_RATE`: (k + OVERALL_STRENGT
 for k win-backs in E years that accounts spent in the history. With k_rp win-backs in E_rp years of the cell, the rate's
 posterior is Gamma(STRENGTH x m + k_rp, STRENGTH + E_rp): the hand-set figures fade as years gather (conjugate
 Gamma-Poisson; Gelman et al., Bayesian Data Analysis, 3rd ed., 2.6). The probability of a win-back in the years d_p
-ahead in each phase is 1 - prod_p (b_p / (b_p + d_p))^a_p, a and b the posterior's.
+ahead in each phase is 1 - prod_p (b_p / (b_p + d_p))^a_p, a and b the posterior's. A win-back counts from the entry of
+its deal, so the years ahead are those of the horizon less the usual time from entry to win.
 
 The figures of `USUAL_RATE` and `FACTORS` are set by hand and not measured; no published measurement was found.
 """
@@ -23,6 +24,7 @@ from scipy.stats import gamma
 
 from crm.tables import DAY, Coded, FloatArray, IntArray
 from insights.reengagement.landmarks import Landmarks
+from insights.reengagement.lessons import Lessons
 from models.estimator import FLOOR
 from models.taxonomy import Taxonomy
 from models.uncertainty import LEVEL
@@ -52,6 +54,7 @@ class Prior:
         b: Its rate, in years, likewise.
         winbacks: Win-backs that it has seen.
         years: Years of accounts that it has seen.
+        lag: Usual days from the entry of a deal to its win.
     """
 
     reasons: tuple[str, ...]
@@ -60,33 +63,34 @@ class Prior:
     b: FloatArray
     winbacks: float
     years: float
+    lag: float
 
     @classmethod
-    def learn(cls, taxonomy: Taxonomy, rows: Landmarks, reason: Coded, end: int) -> Prior:
-        """From the months that accounts spent lost before a moment.
+    def learn(cls, taxonomy: Taxonomy, lessons: Lessons) -> Prior:
+        """From the months that accounts spent lost, up to where deals entered in them are usually won by now.
 
         Args:
             taxonomy: The reasons, with their `wait_days`.
-            rows: Rows on the first of each month.
-            reason: Reason of each row.
-            end: What happened at or after it is not known.
+            lessons: What to learn from.
         """
+        rows, lag = lessons.rows, lessons.lag
+        end = rows.end - round(lag * DAY)
         window = np.array([[np.inf, np.inf] if item.wait_days is None else item.wait_days for item in taxonomy.reasons]
                           + [[90.0, 365.0]], dtype=np.float64)  # fmt: skip
         known = rows.lost.as_of < end
         month = rows.take(known)
-        place = _places(taxonomy.ids, reason.take(known))
+        place = _places(taxonomy.ids, lessons.reason.take(np.flatnonzero(known).astype(np.int64)))
         # Each row watches its account for the month that it begins, so that all rows together count every month once.
         until = np.minimum(np.minimum(month.lost.as_of + 30 * DAY, end), month.won_at)
         span: FloatArray = (until - month.lost.as_of) / DAY / YEAR
         phase = _phase((month.lost.as_of - month.lost.lost_at) / DAY, window[place])
         years, winbacks = np.zeros((len(window), 3)), np.zeros((len(window), 3))
         np.add.at(years, (place, phase), span)
-        np.add.at(winbacks, (place, phase), _first_of_account(month, end))
+        np.add.at(winbacks, (place, phase), _first_of_account(month))
         overall = (winbacks.sum() + OVERALL_STRENGTH * USUAL_RATE) / (years.sum() + OVERALL_STRENGTH)
         factors = np.where(np.isinf(window[:, :1]), NO_WINDOW, np.array(FACTORS))
         return cls(taxonomy.ids, window, STRENGTH * overall * factors + winbacks, STRENGTH + years,
-                   float(winbacks.sum()), float(years.sum()))  # fmt: skip
+                   float(winbacks.sum()), float(years.sum()), lag)  # fmt: skip
 
     def predict(
         self, days_since_loss: FloatArray, reason: Coded, months: int
@@ -110,7 +114,7 @@ class Prior:
 
     def _ahead(self, days: FloatArray, place: IntArray, months: int) -> FloatArray:
         """Years of the horizon that fall into each phase, shape (n_rows, 3)."""
-        stop = days + months * YEAR / 12
+        stop = days + np.maximum(months * YEAR / 12 - self.lag, 0.0)
         window = self.window[place]
         first = np.where(np.isinf(window[:, 0]), stop, np.clip(window[:, 0], days, stop))
         last = np.where(np.isinf(window[:, 1]), stop, np.clip(window[:, 1], first, stop))
@@ -122,9 +126,9 @@ class Prior:
         return PHASES[int(_phase(np.array([days_since_loss]), self.window[place])[0])]
 
 
-def _first_of_account(rows: Landmarks, end: int) -> FloatArray:
+def _first_of_account(rows: Landmarks) -> FloatArray:
     """1 on the last row of each account and win-back before it came, so that one counts once, shape (n_rows,)."""
-    came = np.flatnonzero(rows.won_at < end)
+    came = np.flatnonzero(rows.won_at < rows.end)
     last: dict[tuple[int, int], int] = {}
     for row in came.tolist():
         last[int(rows.lost.account[row]), int(rows.won_at[row])] = row

@@ -20,6 +20,7 @@ from insights.reengagement.amounts import AmountLine
 from insights.reengagement.exclusions import flags, left_out_deals, sort_out
 from insights.reengagement.features import Knowing
 from insights.reengagement.landmarks import landmarks
+from insights.reengagement.lessons import Business, Lessons
 from insights.reengagement.losses import Accounts, Lost
 from insights.reengagement.model import PRIOR, WinbackModel, fit
 from insights.reengagement.options import Options
@@ -73,15 +74,14 @@ def learn(history: History, as_of: int, options: Options, taxonomy: Taxonomy, re
     left_out = left_out_deals(taxonomy, reasons, lost)
     rows = landmarks(accounts, as_of, options.horizon, flags(left_out, history.n_deals))
     matrix = knowing(rows.lost).matrix
-    model = fit(rows, matrix, taxonomy, options.horizon, options.least_winbacks)
+    lessons = Lessons(rows, matrix, Business.before(accounts, knowing, as_of), options.horizon)
+    model = fit(lessons, taxonomy, options.least_winbacks)
     pairs = won_back_pairs(accounts, rows)
-    reason = matrix.columns.get("loss_reason", Coded.of([]))
-    assert isinstance(reason, Coded)
     amounts = (_amount(history, pairs.lost, as_of), _amount(history, pairs.won, as_of))
     same = _currency(history, pairs.lost).strings() == _currency(history, pairs.won).strings()
     return Learned(
         accounts, knowing, left_out, model, AmountLine.learn(amounts[0][same], amounts[1][same]),
-        UsualWait.learn(accounts, rows, reason), _likeness(accounts, pairs, reason, as_of), as_of,
+        UsualWait.learn(accounts, rows, lessons.reason), _likeness(accounts, pairs, lessons.reason, as_of), as_of,
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +17,15 @@ from insights.money import Rates
 from insights.reengagement.amounts import PSEUDO_PAIRS, AmountLine
 from insights.reengagement.keeping import kept, queue_key
 from insights.reengagement.landmarks import Landmarks, landmarks, month_starts, months_later
+from insights.reengagement.lessons import USUAL_LAG, Business, Lessons
+from insights.reengagement.levels import Moment, calibrated, drift_of, level_of, slope_of
 from insights.reengagement.losses import Accounts, Lost
 from insights.reengagement.model import PRIOR, fit, past_moments
 from insights.reengagement.options import Options
 from insights.reengagement.prior import USUAL_RATE, Prior
-from insights.reengagement.queue import Queue, make_queue
+from insights.reengagement.queue import make_queue
+from insights.reengagement.rows import Queue
+from insights.reengagement.twosteps import fit_steps
 from tests.insights.reengagement.simulated import imported
 from tests.insights.reengagement.small import DEALS, TAXONOMY, company
 
@@ -59,8 +64,13 @@ def test_only_new_business_entered_after_the_landmark_counts() -> None:
     assert rows.won_back().sum() == 0  # won, but after six months
 
 
-def test_what_was_won_at_the_end_or_later_is_not_known() -> None:
+def test_what_was_won_or_entered_at_the_end_or_later_is_not_known() -> None:
     won = "won | 2025-06-15 | 2025-08-20 | won | A | U1 | 10 | EUR | | new"
+    entered = rows_of(won)[1].entered_at
+    assert set(entered[:3].tolist()) == {micros("2025-06-15")}
+    assert entered[3] == NEVER
+    assert set(rows_of(won, end="2025-06-15")[1].entered_at.tolist()) == {NEVER}
+    assert set(rows_of(won.replace("| new", "| Renewal"))[1].entered_at.tolist()) == {NEVER}
     assert rows_of(won, end="2025-08-20")[1].won_back().sum() == 0
     assert rows_of(won, end="2025-08-21")[1].won_back().sum() == 3
 
@@ -76,42 +86,51 @@ def test_months() -> None:
 # -- the prior ---------------------------------------------------------------------------------------------------------
 
 
-def made_up(
-    n: int, won_share: float, *, months: int = 12, seed: int = 0
-) -> tuple[Landmarks, FeatureMatrix, FloatArray]:
-    """n accounts over 48 months, of which a share is won back within the horizon, more so where x is high."""
+def made_up(n: int, won_share: float, *, months: int = 12, seed: int = 0) -> tuple[Lessons, FloatArray]:
+    """n accounts over 48 months that come back more often where x is high, and win more where z is; and the truth.
+
+    Of those that come back a half is won on average, so that `won_share` is about the share won back.
+    """
     rng = np.random.default_rng(seed)
     first = month_starts(micros("2020-01-01"), micros("2024-01-01"))
     account: IntArray = np.repeat(np.arange(n, dtype=np.int64), 4)
     as_of = first[rng.integers(0, len(first), 4 * n)]
     order = np.lexsort((as_of, account))
     as_of = as_of[order]
-    x = np.repeat(rng.standard_normal(n), 4)
-    p = 1 / (1 + np.exp(-(np.log(won_share / (1 - won_share)) + 1.5 * x)))
-    came = rng.random(4 * n) < p
+    x, z = (np.repeat(rng.standard_normal(n), 4) for _ in range(2))
+    returns, wins = 1 / (1 + np.exp(-(np.log(2 * won_share / (1 - 2 * won_share)) + 1.5 * x))), 1 / (1 + np.exp(-z))
     end = micros("2024-06-01")
-    won_at = np.where(came, as_of + (rng.random(4 * n) * 300 * DAY).astype(np.int64), NEVER)
-    won_at = np.where(won_at < end, won_at, NEVER)
+    entered = as_of + (rng.random(4 * n) * 200 * DAY).astype(np.int64)
+    came = rng.random(4 * n) < returns
+    won = came & (rng.random(4 * n) < wins)
+    closed = entered + 90 * DAY
+    won_at = np.where(won & (closed < end), closed, NEVER)
     lost = Lost(account, account, as_of - 100 * DAY, as_of)
-    rows = Landmarks(lost, won_at, months_later(as_of, months), end)
+    rows = Landmarks(lost, won_at, np.where(came & (entered < end), entered, NEVER), months_later(as_of, months), end)
     matrix = FeatureMatrix({
-        "x": x, "days_since_loss": np.full(4 * n, 100.0), "loss_reason": Coded.of(["price_value"] * (4 * n)),
+        "x": x, "z": z, "days_since_loss": np.full(4 * n, 100.0), "loss_reason": Coded.of(["price_value"] * (4 * n)),
     }, 4 * n)  # fmt: skip
-    return rows, matrix, p
+    ended = np.flatnonzero(came & (closed < end))
+    business = Business(account[ended], closed[ended], won[ended].astype(np.float64), np.full(len(ended), 90.0),
+                        FeatureMatrix({"z": z[ended]}, len(ended)))  # fmt: skip
+    return Lessons(rows, matrix, business, months), returns * wins
 
 
 NONE = np.zeros(0, dtype=np.int64)
-NOTHING = Landmarks(Lost(NONE, NONE, NONE, NONE), NONE, NONE, 0)
+NO_MATRIX = FeatureMatrix({"loss_reason": Coded.of([])}, 0)
+NOTHING = Lessons(Landmarks(Lost(NONE, NONE, NONE, NONE), NONE, NONE, NONE, 0), NO_MATRIX,
+                  Business(NONE, NONE, NONE.astype(np.float64), NONE.astype(np.float64), NO_MATRIX), 12)  # fmt: skip
 
 
 def test_before_any_history_the_prior_is_the_hand_set_rate() -> None:
-    prior = Prior.learn(TAXONOMY, NOTHING, Coded.of([]), 0)
+    prior = Prior.learn(TAXONOMY, NOTHING)
     days = np.array([100.0, 100.0, 100.0, 2000.0])
     reason = Coded.of(["price_value", "timing_deferred", None, "price_value"])
     p, lower, upper = prior.predict(days, reason, 12)
     assert (lower < p).all()
     assert (p < upper).all()
-    assert p[3] == pytest.approx(1 - (40 / 41) ** (40 * 0.8 * USUAL_RATE), rel=1e-6)  # all of the year lies after
+    years = 1 - USUAL_LAG / 365.25  # what is entered later is not won in time
+    assert p[3] == pytest.approx(1 - (40 / (40 + years)) ** (40 * 0.8 * USUAL_RATE), rel=1e-6)  # all of it lies after
     assert p[0] > p[3]
     p6, p18 = (prior.predict(days, reason, months)[0] for months in (6, 18))
     assert (p6 < p).all()
@@ -121,11 +140,11 @@ def test_before_any_history_the_prior_is_the_hand_set_rate() -> None:
 def test_the_prior_fades_as_years_gather() -> None:
     said = []
     for n in (5, 50, 5000):
-        rows, matrix, _ = made_up(n, 0.3)
-        prior = Prior.learn(TAXONOMY, rows, matrix.columns["loss_reason"], rows.end)  # type: ignore[arg-type]
+        lessons, _ = made_up(n, 0.3)
+        prior = Prior.learn(TAXONOMY, lessons)
         said.append(float(prior.predict(np.array([100.0]), Coded.of(["price_value"]), 12)[0][0]))
-        assert prior.winbacks <= (rows.won_at < rows.end).sum()
-    start = Prior.learn(TAXONOMY, NOTHING, Coded.of([]), 0)
+        assert prior.winbacks <= (lessons.rows.won_at < lessons.rows.end).sum()
+    start = Prior.learn(TAXONOMY, NOTHING)
     first = float(start.predict(np.array([100.0]), Coded.of(["price_value"]), 12)[0][0])
     assert first < said[0] < said[1] < said[2]
 
@@ -133,54 +152,98 @@ def test_the_prior_fades_as_years_gather() -> None:
 # -- the model ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_where_history_allows_a_model_takes_over_and_tells_the_truth() -> None:
-    rows, matrix, p = made_up(3000, 0.2)
-    model = fit(rows, matrix, TAXONOMY, 12, 40)
+    lessons, p = made_up(3000, 0.2)
+    model = fit(lessons, TAXONOMY, 40)
     assert model.kind != PRIOR
     assert model.judgement.losses[model.kind] < model.judgement.losses[PRIOR]
-    told = model.tell(matrix)
+    told = model.tell(lessons.matrix)
     assert np.abs(told.p - p).mean() < 0.04
     assert (told.lower <= told.p).all()
     assert (told.p <= told.upper).all()
-    assert ((told.lower <= p) & (p <= told.upper)).mean() > 0.7
-    assert told.features == ("x",)
-    assert np.corrcoef(told.points[:, 0], p)[0, 1] > 0.9
+    assert ((told.lower <= p) & (p <= told.upper)).mean() > 0.6
+    assert told.features == ("x", "z")
+    points = told.points.sum(axis=1)
+    assert np.allclose(points - points[0], told.p - told.p[0])
+    assert np.corrcoef(told.points[:, 0], lessons.matrix.columns["x"])[0, 1] > 0.8  # type: ignore[arg-type]
+    assert np.corrcoef(told.points[:, 1], lessons.matrix.columns["z"])[0, 1] > 0.8  # type: ignore[arg-type]
 
 
 def test_with_few_win_backs_or_no_past_to_judge_by_the_prior_speaks_and_says_why() -> None:
-    rows, matrix, _ = made_up(3000, 0.2)
-    few = fit(rows, matrix, TAXONOMY, 12, 10_000)
-    assert (few.kind, few.estimator) == (PRIOR, None)
+    lessons, _ = made_up(1000, 0.2)
+    few = fit(lessons, TAXONOMY, 10_000)
+    assert (few.kind, few.steps) == (PRIOR, None)
     assert "a model of its own takes 10000" in few.why
-    short = rows.take(rows.lost.as_of >= micros("2023-03-01"))
-    late = matrix.take(rows.lost.as_of >= micros("2023-03-01"))
-    assert "too few win-backs" in fit(short, late, TAXONOMY, 12, 10).why
+    late = np.flatnonzero(lessons.rows.lost.as_of >= micros("2023-03-01"))
+    short = replace(lessons, rows=lessons.rows.take(late), matrix=lessons.matrix.take(late))
+    assert "too few win-backs" in fit(short, TAXONOMY, 10).why
+    assert fit(NOTHING, TAXONOMY, 1).why.startswith("0 accounts were won back")
 
 
-def test_a_model_that_tells_nothing_is_not_taken() -> None:
-    rows, matrix, _ = made_up(2000, 0.2)
+@pytest.mark.slow
+def test_a_model_that_tells_nothing_hardly_moves() -> None:
+    lessons, _ = made_up(2000, 0.2)
     rng = np.random.default_rng(5)
-    noise = FeatureMatrix({**matrix.columns, "x": rng.standard_normal(matrix.n_rows)}, matrix.n_rows)
-    model = fit(rows, noise, TAXONOMY, 12, 40)
-    told = model.tell(noise)
-    assert told.p.std() < 0.03
+    noise = {name: rng.standard_normal(lessons.matrix.n_rows) for name in ("x", "z")}
+    matrix = FeatureMatrix({**lessons.matrix.columns, **noise}, lessons.matrix.n_rows)
+    n = lessons.business.matrix.n_rows
+    blind = replace(lessons.business, matrix=FeatureMatrix({"z": rng.standard_normal(n)}, n))
+    assert fit(replace(lessons, matrix=matrix, business=blind), TAXONOMY, 40).tell(matrix).p.std() < 0.03
 
 
 def test_the_same_rows_give_the_same_bits() -> None:
-    rows, matrix, _ = made_up(600, 0.2)
-    one, other = (fit(rows, matrix, TAXONOMY, 12, 10).tell(matrix) for _ in range(2))
+    lessons, _ = made_up(300, 0.2)
+    one, other = (fit(lessons, TAXONOMY, 10).tell(lessons.matrix) for _ in range(2))
     assert np.array_equal(one.p, other.p)
     assert np.array_equal(one.lower, other.lower)
 
 
+def test_what_came_later_teaches_nothing() -> None:
+    lessons, _ = made_up(300, 0.2)
+    middle = micros("2022-06-01")
+    then = lessons.as_known(middle)
+    assert (then.rows.won_at[then.rows.won_at != NEVER] < middle).all()
+    assert (then.rows.entered_at[then.rows.entered_at != NEVER] < middle).all()
+    assert (then.business.closed < middle).all()
+    later = lessons.rows.lost.as_of >= middle
+    changed = replace(then, rows=replace(then.rows, won_at=np.where(later, 0, then.rows.won_at),
+                                         entered_at=np.where(later, 0, then.rows.entered_at)))  # fmt: skip
+    one, other = fit_steps("lines", then), fit_steps("lines", changed)
+    assert one is not None
+    assert other is not None
+    assert np.array_equal(one.margin(lessons.matrix), other.margin(lessons.matrix))
+
+
 def test_past_moments_have_rows_followed_to_the_end_on_both_sides() -> None:
-    rows, _, _ = made_up(300, 0.2)
+    rows = made_up(300, 0.2)[0].rows
     found = past_moments(rows)
     assert len(found) == 3
     for moment in found:
         assert rows.followed(moment).any()
         assert (rows.followed(rows.end) & (rows.lost.as_of >= moment)).any()
-    assert past_moments(NOTHING) == []
+    assert past_moments(NOTHING.rows) == []
+
+
+# -- slopes and levels -------------------------------------------------------------------------------------------------
+
+
+def test_slopes_levels_and_drift_are_found_again() -> None:
+    rng = np.random.default_rng(1)
+
+    def moment(shift: float) -> Moment:
+        margins = [rng.normal(0, 1.5, 20_000) for _ in range(2)]
+        came = [(rng.random(20_000) < 1 / (1 + np.exp(-(0.6 * m - 2 + by)))).astype(np.float64)
+                for m, by in zip(margins, (0.0, shift), strict=True)]  # fmt: skip
+        return Moment(margins[0], came[0], margins[1], came[1], 1.0)
+
+    moments = [moment(0.4), moment(-0.4)]
+    slope = slope_of(moments)
+    assert slope == pytest.approx(0.6, abs=0.03)
+    assert level_of(slope, moments[0].learned, moments[0].outcome) == pytest.approx(-2, abs=0.05)
+    assert drift_of(slope, moments) == pytest.approx(0.4, abs=0.05)
+    p = calibrated(slope, moments[0].learned, moments[0].outcome)(moments[0].learned)
+    assert p.mean() == pytest.approx(moments[0].outcome.mean(), abs=1e-6)
 
 
 # -- amounts -----------------------------------------------------------------------------------------------------------
