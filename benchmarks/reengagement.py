@@ -108,14 +108,14 @@ def reengagement(seeds: tuple[int, ...] = SEEDS, deals: int = DEALS) -> str:
         ["probability said, true, and share won back", f"{said.mean():.3f}, {true.mean():.3f}, {came.mean():.3f}"],
         ["correlation of the log-odds said and true", f"{_correlation(said, true):.3f}"],
         ["mean true probability of a tenth of a queue within its mean interval (stated 90 %)", f"{groups:.3f}"],
-        ["true probability of a deal, which rests on much that no CRM shows, within its interval", f"{held.mean():.3f}"],
+        ["true probability of a deal, which rests on what no CRM shows too, within its interval", f"{held.mean():.3f}"],
         ["resting on", ", ".join(f"{name} ({n})" for name, n in Counter(item.method for item in judged).items())],
         ["CPU seconds of a queue, notes read", f"{np.median([item.cpu for item in judged]):.1f}"],
     ]
     of = f"{len(seeds)} simulated companies (seeds {seeds[0]} to {seeds[-1]}) of {deals:,} deals in {YEARS:g} years"
     head = (f"{of}, queues at {AS_OF}, {n:,} rows, won back within {HORIZON} months. The top tenth by each ranking; "
             "the goal is .90 for wonlost; intervals by drawing companies anew. Expected: true probability x amount in "
-            "place of what happened to be won. Notes were read by a model that knows the taxonomy's words and no answers.")
+            "place of what happened to be won. Notes were read by a model that knows the taxonomy's words only.")
     return f"{head}\n\n{table}\n\n{markdown(['', 'measured'], figures)}"
 
 
