@@ -163,7 +163,7 @@ def _censoring(trained: Trained, weekly: pd.DataFrame) -> str:
     lines: list[list[object]] = []
     for name, censoring in (("without", False), ("with", True)):
         weighting = Weighting(recipe.weighting.half_life, censoring)
-        fitted = recipe.joined([search.fit(part, weighting, every, data.cut) for part in recipe.parts])
+        fitted = search.fit_recipe(dataclasses.replace(recipe, weighting=weighting), every, data.cut)
         p = 1 / (1 + np.exp(-fitted.margin(matrix)))
         lines.append([name, f"{(p - observable).mean():+.4f}", f"{np.abs(p - observable).mean():.4f}"])
     table = markdown(["censoring weights", "mean error", "mean absolute error"], lines)

@@ -108,7 +108,7 @@ def ask(learn: Texts | None, test: Texts, multilingual: bool = False, taxonomy: 
             taxonomy_commands.new(str(labels), taxonomy)
         pd.DataFrame({"text": test.text}).to_csv(folder / "notes.csv", index=False)
         commands.fit_reasons(taxonomy, folder / "fitted", labels, multilingual)
-        commands.classify(folder / "fitted", None, folder / "notes.csv", folder / "out.csv")
+        commands.classify(model=folder / "fitted", file=folder / "notes.csv", output=folder / "out.csv")
         table = pd.read_csv(folder / "out.csv", dtype={"reason": str}, keep_default_na=False)
         if len(table) != len(test):
             raise RuntimeError(f"{len(table)} rows of {len(test)}")

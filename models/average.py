@@ -28,7 +28,6 @@ class Average(Estimator):
     """
 
     kind = "average"
-    complexity = 3
 
     def __init__(self, parts: Sequence[Estimator]) -> None:
         if not parts:

@@ -21,7 +21,7 @@ from models.metrics import row_log_loss
 FEW_DEALS = 1_000
 MANY_DEALS = 10_000
 PRIOR = 0.3
-"""How far from 1 and 0 the slopes and the shift of a calibration are expected to lie, in log-odds, before any data."""
+"""How far the slopes and the shift of a calibration are expected to lie from 1 and 0, before any data."""
 
 
 class Calibration(ABC):
@@ -83,6 +83,7 @@ class Beta(Calibration):
 
     kind = "beta"
     _tied = False
+    _usual = 1.0
 
     def __init__(self, a: float = 1.0, b: float = 1.0, c: float = 0.0) -> None:
         self.a, self.b, self.c = a, b, c
@@ -98,11 +99,11 @@ class Beta(Calibration):
             z = a * up + b * down + c
             p = 1 / (1 + np.exp(-np.clip(z, -35, 35)))
             value = np.sum(each * (np.logaddexp(0, z) - won * z)) 
-            value += pull * ((a - 1) ** 2 + (0.0 if self._tied else (b - 1) ** 2) + c**2)
+            value += pull * ((a - self._usual) ** 2 + (0.0 if self._tied else (b - self._usual) ** 2) + c**2)
             step = each * (p - won)
             da, db, dc = np.sum(step * up), np.sum(step * down), np.sum(step) + 2 * pull * c
-            da += 2 * pull * (a - 1)
-            return float(value), np.array([da + db, dc] if self._tied else [da, db + 2 * pull * (b - 1), dc])
+            da += 2 * pull * (a - self._usual)
+            return float(value), np.array([da + db, dc] if self._tied else [da, db + 2 * pull * (b - self._usual), dc])
 
         start = [1.0, 0.0] if self._tied else [1.0, 1.0, 0.0]
         bounds = [(0.05, 20.0)] * (len(start) - 1) + [(-20.0, 20.0)]
@@ -129,6 +130,30 @@ class Platt(Beta):
 
     kind = "platt"
     _tied = True
+
+
+class Cautious(Platt):
+    """Platt scaling for few deals: its slope lowered by one standard error, about the mean of the log-odds.
+
+    Of many recipes tried on few deals, the one that is taken looks steeper than it is, and odds that are too bold
+    mislead more than odds that are too timid; with the number of deals the difference goes away. Before any data the
+    slope is expected at 0.7: about what models of some hundred deals, chosen in this way, had on simulated companies.
+    """
+
+    kind = "cautious platt"
+    _usual = 0.7
+
+    def fit(self, margin: FloatArray, won: FloatArray, weight: FloatArray | None = None) -> None:
+        """See `Beta`; the standard error is that of the most probable slope (Laplace)."""
+        super().fit(margin, won, weight)
+        each = np.ones(len(won)) if weight is None else weight
+        p = self(margin)
+        curve = each * p * (1 - p)
+        middle = float(np.sum(curve * margin) / curve.sum())
+        spread = float(np.sum(curve * (margin - middle) ** 2))
+        lowered = max(self.a - (spread + 1 / PRIOR**2) ** -0.5, 0.05)
+        self.c += (self.a - lowered) * middle
+        self.a = self.b = lowered
 
 
 class Isotonic(Calibration):
@@ -165,13 +190,13 @@ class Isotonic(Calibration):
         return cls(np.array(numbers["x"], dtype=np.float64), np.array(numbers["y"], dtype=np.float64))
 
 
-KINDS: dict[str, type[Calibration]] = {kind.kind: kind for kind in (Plain, Platt, Beta, Isotonic)}
+KINDS: dict[str, type[Calibration]] = {kind.kind: kind for kind in (Plain, Cautious, Platt, Beta, Isotonic)}
 
 
 def candidates(n_deals: int) -> list[type[Calibration]]:
     """Forms worth trying on so many deals, the simplest first."""
     if n_deals < FEW_DEALS:
-        return [Plain, Platt]
+        return [Cautious]
     return [Plain, Platt, Beta] if n_deals < MANY_DEALS else [Plain, Platt, Beta, Isotonic]
 
 

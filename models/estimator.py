@@ -31,11 +31,9 @@ class Estimator(ABC):
 
     Attributes:
         kind: Its name in saved bundles and reports.
-        complexity: Rank by simplicity; the simpler of two that predict equally well is taken.
     """
 
     kind: ClassVar[str]
-    complexity: ClassVar[int]
 
     @abstractmethod
     def fit(self, matrix: FeatureMatrix, won: FloatArray, weight: FloatArray | None = None) -> None:

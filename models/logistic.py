@@ -29,7 +29,6 @@ class Logistic(Estimator):
     """
 
     kind = "logistic"
-    complexity = 1
 
     def __init__(self, c: float = 0.1) -> None:
         self.c = c

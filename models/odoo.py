@@ -67,7 +67,6 @@ class OdooBayes(Estimator):
     """
 
     kind = "odoo_bayes"
-    complexity = 1
 
     def __init__(self, stages: Sequence[str] = (), team: str = "team") -> None:
         self.stages = tuple(stages)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.stats import norm
 
 from crm.tables import FloatArray, IntArray
 
@@ -21,11 +22,24 @@ class Interval:
         mean: Mean over rows.
         lower: 2.5 % quantile over resamples of deals.
         upper: 97.5 % quantile.
+        error: Standard error: standard deviation over the resamples.
     """
 
     mean: float
     lower: float
     upper: float
+    error: float = 0.0
+
+    def widened(self, tries: int) -> Interval:
+        """The interval for the best of so many tries (Bonferroni): luck alone lifts the best of many.
+
+        Args:
+            tries: How many were compared.
+        """
+        if tries <= 1:
+            return self
+        reach = self.error * float(norm.isf((1 - LEVELS[1]) / tries))
+        return replace(self, lower=min(self.lower, self.mean - reach), upper=max(self.upper, self.mean + reach))
 
 
 def poisson_weights(n_deals: int, draws: int, seed: int) -> Iterator[FloatArray]:
@@ -62,4 +76,4 @@ def bootstrap_mean(
         for times in poisson_weights(len(n), draws, seed)
     ])
     lower, upper = np.quantile(means, LEVELS)
-    return Interval(float(np.average(values, weights=weight)), float(lower), float(upper))
+    return Interval(float(np.average(values, weights=weight)), float(lower), float(upper), float(means.std()))

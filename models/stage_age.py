@@ -29,7 +29,6 @@ class StageAgeTable(Estimator):
     """
 
     kind = "stage_age"
-    complexity = 0
 
     def __init__(self, strength: float = 8.0, *, use_age: bool = True, use_stage: bool = True) -> None:
         self.strength = strength

@@ -54,7 +54,6 @@ class Trees(Estimator):
     """
 
     kind = "trees"
-    complexity = 2
 
     def __init__(self, size: TreeSize | None = None, *, threads: int = 1, seed: int = 0) -> None:
         self.size = size or TreeSize()

@@ -14,7 +14,7 @@ from features.history import History
 from features.matrix import FeatureMatrix, Snapshots, build_matrix, grid
 from features.records import NEVER
 from features.registry import Feature, features_of
-from training.weights import FollowUp
+from models.censoring import FollowUp
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,11 @@ class TrainingData:
     def dated(self) -> bool:
         """Whether the export has dates."""
         return self.history.crm.process.time_basis == "dates"
+
+    @property
+    def end(self) -> int | None:
+        """The cut as the moment up to which a fit looks; None without dates."""
+        return self.cut if self.dated else None
 
     @cached_property
     def closed(self) -> IntArray:

@@ -77,11 +77,12 @@ def check_enough(n_won: int, n_lost: int, until: str, least: int = LEAST) -> lis
 
 def judge(
     p: FloatArray, base: FloatArray, table: FloatArray, won: FloatArray, deal: IntArray, weight: FloatArray,
-    champion: FloatArray | None = None,
+    champion: FloatArray | None = None, tried: int = 1,
 ) -> Decision:  # fmt: skip
     """Promote a model that surely beats the base rate, by enough, and is not worse than the champion.
 
-    Enough is `LEAST_GAIN` of the base rate's log-loss; surely is an interval over deals that excludes zero. Against the
+    Enough is `LEAST_GAIN` of the base rate's log-loss; surely is an interval over deals that excludes zero, widened for
+    the number of recipes among which the best was taken: on few deals, the best of many owes much to luck. Against the
     champion, the upper bound of the difference may be `MOST_HARM` of its log-loss.
 
     Args:
@@ -92,6 +93,7 @@ def judge(
         deal: Deal of each row.
         weight: What each row stands for among rows of open deals.
         champion: What the champion's recipe, refitted at the same origins and calibrated in the same way, says.
+        tried: How many recipes were tried.
     """
     loss = row_log_loss(p, won)
 
@@ -100,6 +102,7 @@ def judge(
         return bootstrap_mean(against - loss, deal, weight=weight), float(np.average(against, weights=weight))
 
     gain, base_loss = gain_on(base)
+    gain = gain.widened(tried)
     on_table, table_loss = gain_on(table)
     on_champion, champion_loss = (None, 1.0) if champion is None else gain_on(champion)
     share = gain.mean / base_loss

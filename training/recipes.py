@@ -100,10 +100,13 @@ class Recipe:
         return cls(data["label"], parts, data["rank"], Weighting(**data["weighting"]))
 
 
+FEW_DEALS = 250
+"""Deals below which neither trees nor weights of rows are tried: of many recipes on so few, luck picks the best."""
 SMALL = TreeSize(trees=150, leaves=7, depth=4, learning_rate=0.04, min_rows=40, l2=5.0, column_share=0.5)
 MIDDLE = TreeSize(trees=200, leaves=15, depth=6, learning_rate=0.03, min_rows=100, l2=20.0, column_share=0.4)
 LARGE = TreeSize(trees=400, leaves=31, depth=10, learning_rate=0.06, min_rows=40, l2=10.0, column_share=0.7)
-TREES = (("small", SMALL, 0, 20_000), ("middle", MIDDLE, 1_500, 1_000_000_000), ("large", LARGE, 6_000, 1_000_000_000))
+ANY = 1_000_000_000
+TREES = (("small", SMALL, FEW_DEALS, 20_000), ("middle", MIDDLE, 1_500, ANY), ("large", LARGE, 6_000, ANY))
 """Tree sizes with the fewest and the most deals for which each is tried: on fewer, bigger trees learn single deals by
 heart; on more, small ones say too little."""
 CORE_DEALS = 20_000
@@ -142,7 +145,7 @@ def recipes(n_deals: int, core: Sequence[str] = ()) -> list[Recipe]:
         for label, trees in sizes
         for line, part in LINES.items()
     ]
-    if with_core:
+    if with_core and sizes:
         few = (Part("logistic", core=True), Part("trees", size=SMALL, core=True))
         found.append(Recipe("average, core", few, 3))
         found += [

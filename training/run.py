@@ -11,7 +11,7 @@ import numpy as np
 from crm.tables import NAT, Coded, CrmData, FloatArray, IntArray, moment
 from features.matrix import default_as_of
 from features.registry import absent_of
-from models.calibration import Plain
+from models.estimator import probability
 from models.explain import Described
 from models.win import WinModel
 from training.data import TrainingData, prepare
@@ -119,15 +119,14 @@ def train(
             candidates = [*candidates, best_of(tried)]
     with _Timed(seconds, "fits at origins"):
         choice = choose_recipe(search, candidates)
-        p = {recipe.name: Plain()(search.margin(recipe)) for recipe in (*BASELINES, *candidates)}
+        p = {recipe.name: probability(search.margin(recipe)) for recipe in (*BASELINES, *candidates)}
         if champion is not None:
             p[CHAMPION] = search.served(champion).p
     served, recipe = choice.served, choice.served.recipe
     progress(f"refit of {recipe.name} on everything before the cut", 0.9)
     with _Timed(seconds, "refit"):
         every: IntArray = np.arange(len(data.rows), dtype=np.int64)
-        end = cut if data.dated else None
-        estimator = recipe.joined([search.fit(part, recipe.weighting, every, end) for part in recipe.parts])
+        estimator = search.fit_recipe(recipe, every, data.end)
     with _Timed(seconds, "uncertainty"):
         spread = learn_spread(search, served, candidates, estimator.features, step)
     with _Timed(seconds, "usual values"):
@@ -139,7 +138,7 @@ def train(
         tested = _tested(search, p | {MODEL: served.p}, recipe, model)
         report = evaluate(tested)
         decision = judge(served.p, p[BASE_RATE.name], p[STAGE_AGE.name], tested.won, tested.deal, tested.weight,
-                         p.get(CHAMPION))  # fmt: skip
+                         p.get(CHAMPION), len(choice.losses))  # fmt: skip
     with _Timed(seconds, "drift"):
         drift = drift_of(data, folds, threads)
     warnings += _notices(data) + leaks.warnings + drift.warnings

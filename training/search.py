@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,11 +11,11 @@ from numpy.typing import NDArray
 
 from crm.tables import FloatArray, IntArray
 from models.calibration import KINDS, Calibration, Plain, choose
-from models.estimator import Estimator
+from models.estimator import Estimator, probability
 from models.metrics import row_log_loss
 from models.odoo import last_rows
 from training.data import TrainingData
-from training.recipes import Part, Recipe
+from training.recipes import FEW_DEALS, Part, Recipe
 from training.splits import Fold
 from training.weights import Weighting, even_weight, recency
 
@@ -41,7 +40,6 @@ class Search:
         won: Outcomes.
         deal: Deals.
         weight: What each row stands for among rows of open deals (`FollowUp`); ones without dates.
-        seconds: Seconds spent fitting and predicting, by model.
     """
 
     def __init__(
@@ -52,7 +50,6 @@ class Search:
         self.fold: IntArray = np.repeat(np.arange(len(folds)), [len(fold.test) for fold in folds])
         self.won, self.deal = data.won[self.rows], data.rows.deal[self.rows]
         self.weight = self._follow_up(self.rows, data.cut)
-        self.seconds: dict[str, float] = {}
         self._margins: dict[tuple[Part, Weighting], FloatArray] = {}
 
     def _follow_up(self, rows: IntArray, end: int) -> FloatArray:
@@ -98,6 +95,10 @@ class Search:
         estimator.fit(part.columns(data.matrix.take(rows), data.core), data.won[rows], weight)
         return estimator
 
+    def fit_recipe(self, recipe: Recipe, rows: IntArray, end: int | None, times: FloatArray | None = None) -> Estimator:
+        """All parts of a recipe fitted on rows, as one model; see `fit`."""
+        return recipe.joined([self.fit(part, recipe.weighting, rows, end, times) for part in recipe.parts])
+
     def part_margin(self, part: Part, weighting: Weighting) -> FloatArray:
         """What a part said out of sample, in log-odds, shape (n_test,)."""
         key = (part, weighting)
@@ -106,10 +107,8 @@ class Search:
             for fold in self.folds:
                 name = ", ".join(text for text in (part.kind, "core" if part.core else "", weighting.name) if text)
                 self.step(f"{name} at {fold.name}")
-                start = time.perf_counter()
                 fitted = self.fit(part, weighting, fold.fit, fold.origin)
                 said.append(fitted.margin(self.data.matrix.take(fold.test)))
-                self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
             self._margins[key] = np.concatenate(said)
         return self._margins[key]
 
@@ -129,6 +128,10 @@ class Search:
         """
         weight = self.weight if rows is None else self.weight * rows
         return float(np.average(row_log_loss(p, self.won), weights=weight))
+
+    def plain_loss(self, recipe: Recipe, rows: NDArray[np.bool_] | None = None) -> float:
+        """Out-of-sample log-loss of a recipe without calibration; see `loss`."""
+        return self.loss(probability(self.margin(recipe)), rows)
 
     def known_earlier(self, number: int) -> NDArray[np.bool_]:
         """Rows of earlier folds whose outcome was known at a fold's origin: a calibration may learn from no others."""
@@ -209,13 +212,13 @@ def choose_recipe(search: Search, candidates: Sequence[Recipe]) -> Choice:
     losses: dict[str, float] = {}
 
     def best_of(recipes: Sequence[Recipe]) -> Recipe:
-        losses.update({item.name: search.loss(Plain()(search.margin(item))) for item in recipes})
+        losses.update({item.name: search.plain_loss(item) for item in recipes})
         least = min(losses[item.name] for item in recipes)
         good = [item for item in recipes if losses[item.name] <= least * (1 + TIE)]
         return min(good, key=lambda item: (item.complexity, losses[item.name]))
 
     chosen = best_of(candidates)
-    if chosen.complexity > 0:
+    if chosen.complexity > 0 and sum(search.data.n_deals) >= FEW_DEALS:
         for weightings in _weightings(search.data):
             chosen = best_of([chosen, *(replace(chosen, weighting=way(chosen.weighting)) for way in weightings)])
     served, simplest = search.served(chosen), search.served(candidates[0])

@@ -8,7 +8,6 @@ from typing import Any
 
 import optuna
 
-from models.calibration import Plain
 from models.trees import TreeSize
 from training.recipes import LEAST_CORE, Part, Recipe
 from training.search import HALF_LIVES, Search, Step
@@ -49,7 +48,7 @@ def tune(search: Search, trials: int, step: Step = lambda _: None) -> list[Trial
     def objective(trial: optuna.Trial) -> float:
         step(f"trial {trial.number + 1} of {trials}")
         recipe = _propose(trial, search)
-        loss = search.loss(Plain()(search.margin(recipe)), rows)
+        loss = search.plain_loss(recipe, rows)
         found.append(Trial(recipe, trial.params, loss))
         return loss
 

@@ -22,7 +22,6 @@ import numpy as np
 
 from crm.tables import FloatArray, IntArray
 from features.matrix import FeatureMatrix
-from models.calibration import Plain
 from models.estimator import log_odds, probability
 from models.stage_age import StageAgeTable
 from models.uncertainty import Spread
@@ -73,13 +72,12 @@ def _of_chance(search: Search, recipe: Recipe, rows: IntArray, step: Step) -> Fl
     inside = np.isin(data.rows.deal[rows], part)
     mine = np.where(inside, np.searchsorted(part, data.rows.deal[rows]).clip(max=len(part) - 1), 0)
     said, counts = np.empty((FITS, len(rows))), np.empty((FITS, len(rows)), dtype=bool)
-    end = data.cut if data.dated else None
     for number in range(FITS):
         step(f"uncertainty, fit {number + 1} of {FITS}")
         times = random.poisson(1.0, len(part)).astype(np.float64)
         drawn = times[place] > 0
         often = times[place][drawn]
-        fitted = recipe.joined([search.fit(item, recipe.weighting, learn[drawn], end, often) for item in recipe.parts])
+        fitted = search.fit_recipe(recipe, learn[drawn], data.end, often)
         said[number], counts[number] = fitted.margin(asked), ~inside | (times[mine] == 0)
     n = counts.sum(axis=0)
     mean = (said * counts).sum(axis=0) / np.maximum(n, 1)
@@ -91,7 +89,7 @@ def _of_chance(search: Search, recipe: Recipe, rows: IntArray, step: Step) -> Fl
 
 def _of_choice(search: Search, recipes: Sequence[Recipe]) -> FloatArray:
     """Variance over the recipes that are about as good as the best, shape (n_test,)."""
-    losses = [search.loss(Plain()(search.margin(item))) for item in recipes]
+    losses = [search.plain_loss(item) for item in recipes]
     good = [item for item, loss in zip(recipes, losses, strict=True) if loss <= min(losses) * (1 + GOOD)]
     if len(good) < 2:
         return np.zeros(len(search.rows))

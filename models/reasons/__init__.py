@@ -2,10 +2,10 @@
 
 from models.reasons.classifier import Classifier, Recipe, Scales
 from models.reasons.model import ReasonModel, Thresholds
-from models.reasons.reading import STATUSES, Evidence, Reading, Status
+from models.reasons.reading import FLAGGED, STATUSES, Evidence, Reading, Status
 from models.reasons.sentences import SentenceEncoder, encoder_available
 
 __all__ = [
-    "STATUSES", "Classifier", "Evidence", "ReasonModel", "Reading", "Recipe", "Scales", "SentenceEncoder", "Status",
-    "Thresholds", "encoder_available",
+    "FLAGGED", "STATUSES", "Classifier", "Evidence", "ReasonModel", "Reading", "Recipe", "Scales", "SentenceEncoder",
+    "Status", "Thresholds", "encoder_available",
 ]  # fmt: skip

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 Status = Literal["sure", "review", "unclear", "not a reason"]
+FLAGGED = "flagged"
+"""Figure of a version: ids of answered notes whose answer looks wrong, the most doubtful first, each with the reason
+that the note reads like."""
 STATUSES: tuple[Status, ...] = ("sure", "review", "unclear", "not a reason")
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.special import expit
 from sklearn.metrics import log_loss, roc_auc_score
 
-from models.calibration import KINDS, MANY_DEALS, Beta, Isotonic, Plain, Platt, candidates, choose
+from models.calibration import KINDS, MANY_DEALS, Beta, Cautious, Isotonic, Plain, Platt, candidates, choose
 from models.metrics import Metrics, auc, bootstrap_mean, calibration_line, row_log_loss
 
 
@@ -40,8 +40,25 @@ def test_platt_finds_the_slope_of_overconfident_odds() -> None:
     assert calibration_line(form(z), won)[0] == pytest.approx(1.0, abs=0.01)
 
 
+def test_few_deals_are_never_given_bold_odds() -> None:
+    slopes, plain = [], []
+    for seed in range(40):
+        z, won = sample(150, 0.7, seed=seed)
+        form, bold = Cautious(), Platt()
+        form.fit(z, won)
+        bold.fit(z, won)
+        assert form.a < bold.a
+        assert form(z).mean() == pytest.approx(bold(z).mean(), abs=0.02)
+        slopes.append(0.7 / form.a)
+        plain.append(0.7 / bold.a)
+    assert np.mean(np.array(slopes) < 0.8) < 0.1 < np.mean(np.array(plain) < 0.8)
+    z, won = sample(100_000, 0.7)
+    form.fit(z, won)
+    assert form.a == pytest.approx(0.7, abs=0.03)
+
+
 def test_forms_by_number_of_deals_not_rows() -> None:
-    assert candidates(500) == [Plain, Platt]
+    assert candidates(500) == [Cautious]
     assert candidates(5_000) == [Plain, Platt, Beta]
     assert Isotonic in candidates(MANY_DEALS)
 

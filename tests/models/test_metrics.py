@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from random import Random
 
 import numpy as np
 import pytest
@@ -48,9 +49,9 @@ def test_a_weight_counts_as_so_many_rows(rows: list[Row]) -> None:
 
 
 @given(ROWS, st.randoms(use_true_random=False))
-def test_the_order_of_rows_changes_nothing(rows: list[Row], random: object) -> None:
+def test_the_order_of_rows_changes_nothing(rows: list[Row], random: Random) -> None:
     shuffled = list(rows)
-    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    random.shuffle(shuffled)
     figures_of = [figures(Metrics.of(p, won, weight=weight)) for p, won, weight in map(arrays, (rows, shuffled))]
     assert figures_of[0] == pytest.approx(figures_of[1], rel=1e-6, abs=1e-9, nan_ok=True)
 

@@ -36,6 +36,18 @@ def test_a_sure_gain_below_a_percent_is_no_signal() -> None:
     assert decision.reason.startswith("no signal")
 
 
+def test_the_best_of_many_tries_needs_a_surer_gain() -> None:
+    right = np.random.default_rng(1).random(N) < 0.7
+    lucky = np.where((WON == 1) == right, 0.42, 0.22)
+    few = slice(0, 120)
+    alone = judge(lucky[few], BASE[few], BASE[few], WON[few], DEAL[few], ONE[few])
+    among = judge(lucky[few], BASE[few], BASE[few], WON[few], DEAL[few], ONE[few], tried=20)
+    assert alone.promoted
+    assert not among.promoted
+    assert among.gain.lower < 0 < alone.gain.lower
+    assert judge(lucky, BASE, BASE, WON, DEAL, ONE, tried=20).promoted
+
+
 def test_more_rows_of_the_same_deals_are_no_more_evidence() -> None:
     p, base, won, deal = (np.repeat(values, 9) for values in (GOOD, BASE, WON, DEAL))
     once = judge(GOOD, BASE, BASE, WON, DEAL, ONE).gain

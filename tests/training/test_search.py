@@ -8,10 +8,10 @@ import pytest
 from crm.tables import CrmData, micros
 from models.stage_age import StageAgeTable
 from training.data import TrainingData, prepare
+from training.experiment import metric_name
 from training.recipes import BASELINES, STAGE_AGE, Recipe, recipes
 from training.search import Search, choose_recipe
 from training.splits import make_folds
-from training.tracking import metric_name
 from training.tuning import best_of, tune
 from training.uncertainty import learn_spread, of_drift, similar_deals
 from training.weights import Weighting
@@ -59,7 +59,7 @@ def test_few_deals_get_the_core_and_small_trees_and_many_do_not() -> None:
 def test_a_model_of_the_core_reads_nothing_else(search: Search) -> None:
     rows = search.folds[-1].fit
     recipe = named("average, core")
-    fitted = recipe.joined([search.fit(part, recipe.weighting, rows, search.folds[-1].origin) for part in recipe.parts])
+    fitted = search.fit_recipe(recipe, rows, search.folds[-1].origin)
     assert set(fitted.features) <= set(search.data.core)
     assert "stage" in fitted.features
 

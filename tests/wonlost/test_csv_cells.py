@@ -24,7 +24,8 @@ def make_scores(ids: list[str]) -> Scores:
     p = np.full(n, 0.5)
     band = Coded(np.zeros(n, np.int32), ("low",))
     model = SimpleNamespace(described={}, features=())
-    return Scores(tuple(ids), None, p, p, p, band, False, FeatureMatrix({}, n), np.zeros((n, 0)), 0.5, 0.0, model)
+    none = np.zeros((n, 0))
+    return Scores(tuple(ids), None, p, p, p, band, False, FeatureMatrix({}, n), none, np.ones(n), 0.0, 0.5, 0.0, model)
 
 
 @pytest.mark.parametrize(

@@ -5,17 +5,19 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from models.registry import REASONS
 from models.taxonomy import load_taxonomy
-from wonlost.cli.console import UsageError, err, is_terminal, out, settings, table
+from wonlost.cli.console import SIMULATED, UsageError, err, is_terminal, load, load_reasons, out, settings, table
 from wonlost.csv_cells import neutral
 
 if TYPE_CHECKING:
+    from crm.notes import Note
     from models.reasons import Reading, ReasonModel, SentenceEncoder
     from models.taxonomy import Taxonomy
     from models.taxonomy.labels import Labels
@@ -136,25 +138,33 @@ def _percent(value: float) -> str:
 
 
 def classify(
-    model: Annotated[Path | None, typer.Option(metavar="DIR", help="A model that fit-reasons wrote.")] = None,
+    model: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="A model that fit-reasons wrote; by default the champion.")
+    ] = None,
+    kind: Annotated[
+        str, typer.Option(metavar="loss|win", help="Which champion: of notes on lost deals, or on won ones.")
+    ] = "loss",
     text: Annotated[str | None, typer.Option(metavar="NOTE", help="One note.")] = None,
     file: Annotated[
         Path | None, typer.Option(metavar="NOTES.csv", help="Notes, in a column text; others are not read.")
     ] = None,
+    store: Annotated[bool, typer.Option("--store", help="All notes of the kind in the store.")] = False,
     output: Annotated[
-        Path | None, typer.Option("--out", metavar="OUT.csv", help="Where to write: one row for each note of --file.")
+        Path | None, typer.Option("--out", metavar="OUT.csv", help="Where to write: one row for each note.")
     ] = None,
     taxonomy: Annotated[
         Path | None, typer.Option(metavar="T.toml", help="Refuse a model that was fitted on another one.")
     ] = None,
 ) -> None:
     """Say why deals were lost or won, from their notes: reason, probability, how far to trust it, the words."""
-    if (text is None) == (file is None):
-        raise UsageError("give one note with --text, or a file of notes with --file")
-    if (file is None) != (output is None):
+    if [text is not None, file is not None, store].count(True) != 1:
+        raise UsageError("give one note with --text, a file of notes with --file, or take those in the store: --store")
+    if (file is not None and output is None) or (text is not None and output is not None):
         raise UsageError("--file and --out go together")
+    if kind not in REASONS:
+        raise UsageError(f"--kind {kind!r} is neither loss nor win")
     encoder = _encoder()
-    found = _model(model).with_cache(encoder)
+    found = _model(model, kind).with_cache(encoder)
     if taxonomy is not None:
         found.check_taxonomy(load_taxonomy(taxonomy))
     if text is not None:
@@ -164,15 +174,59 @@ def classify(
         told = ", ".join(f"{n:,} {status}" for status, n in counts.items() if n)
         encoder.save_cache()
         out.print(f"wrote {output}: {sum(counts.values()):,} notes ({told or 'none'})", markup=False)
+    if store:
+        _classify_store(found, kind, output)
+        encoder.save_cache()
 
 
-def _model(folder: Path | None) -> ReasonModel:
+def _classify_store(model: ReasonModel, kind: str, output: Path | None) -> None:
+    """Read the notes of the store; show how often each reason was read and picked, and write the readings."""
+    from collections import Counter
+
+    from crm.notes import closed_notes
+
+    crm = load(settings())
+    notes = [note for note in closed_notes(crm) if note.key.kind == kind]
+    readings = model.classify([note.text for note in notes])
+    taxonomy = model.taxonomy
+    picked = [taxonomy.of_picklist(note.picklist) if note.picklist else None for note in notes]
+    trusted = [reading.status in ("sure", "review") for reading in readings]
+    read = Counter(reading.reason for reading, known in zip(readings, trusted, strict=True) if known)
+    picks = Counter(id for id in picked if id is not None)
+    both = [(reading.reason, id) for reading, id, known in zip(readings, picked, trusted, strict=True)
+            if known and id is not None]  # fmt: skip
+    rows = [[id, f"{read[id]:,}", f"{picks[id]:,}"] for id in sorted(taxonomy.ids, key=lambda id: -read[id])
+            if read[id] or picks[id]]  # fmt: skip
+    out.print(table(f"{len(notes):,} {kind} notes", ["reason", "read from the note", "picked in the CRM"], rows))
+    unclear = len(notes) - sum(trusted)
+    differ = sum(one != other for one, other in both)
+    out.print(f"{unclear:,} notes are unclear or say nothing; where note and picklist both tell, they differ in "
+              f"{differ:,} of {len(both):,}", markup=False)  # fmt: skip
+    if crm.process.simulated:
+        err.print(f"note: notes of {SIMULATED}", markup=False)
+    if output is not None:
+        _write_store(notes, readings, picked, output)
+        out.print(f"wrote {output}", markup=False)
+
+
+def _write_store(notes: Sequence[Note], readings: Sequence[Reading], picked: Sequence[str | None], path: Path) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["opportunity_id", *COLUMNS, "rival", "language", "picklist", "picklist_reason"])
+        for note, reading, meant in zip(notes, readings, picked, strict=True):
+            own = (note.key.opportunity_id, reading.rival or "", reading.language, note.picklist, meant or "")
+            deal, *rest = map(neutral, own)
+            # the note as it was read: personal data masked, unlike a file of one's own, which comes back as it was
+            writer.writerow([deal, *_cells(reading.text, reading), *rest])
+
+
+def _model(folder: Path | None, kind: str) -> ReasonModel:
     """The model to read with."""
     from models.bundle import load_bundle
     from models.reasons import ReasonModel
 
     if folder is None:
-        raise UsageError("give the model with --model; wonlost fit-reasons makes one")
+        return load_reasons(settings(), kind)[0]
     if not folder.is_dir():
         raise UsageError(f"--model {folder}: there is no such folder")
     return load_bundle(folder / MODEL if (folder / MODEL).is_dir() else folder, kind=ReasonModel)
