@@ -163,7 +163,11 @@ def test_saved_and_loaded_it_reads_the_same(which: str, tmp_path: Path, request:
     digest = save_bundle(model, tmp_path / "b")
     again = load_bundle(tmp_path / "b", digest, kind=ReasonModel)
     notes = [*ODD.values(), "no budget. Preis zu hoch"]
-    assert again.classify(notes) == model.classify(notes)
+    readings = zip(model.classify(notes), again.classify(notes), strict=True)
+    for before, after in readings:  # a vector from another batch differs in its last bits
+        assert replace(after, probability=0.0, further=()) == replace(before, probability=0.0, further=())
+        assert after.probability == pytest.approx(before.probability, rel=1e-5)
+        assert dict(after.further) == pytest.approx(dict(before.further), rel=1e-5)
     assert again.taxonomy.digest == model.taxonomy.digest
 
 
