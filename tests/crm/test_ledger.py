@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import sqlalchemy as sa
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crm.importing import ImportReport
@@ -73,6 +73,7 @@ def test_a_run_comes_back_as_it_was_kept(store: Store) -> None:
     assert scores.values == {}
 
 
+@settings(max_examples=20)
 @given(st.lists(st.text(min_size=1, max_size=8), min_size=1, max_size=20, unique=True), st.integers(0, 2**32))
 def test_any_ids_and_any_batches_come_back(ids: list[str], seed: int) -> None:
     ids = sorted(text for text in ids if text.isprintable()) or ["a"]

@@ -25,7 +25,10 @@ WORDS = {
     "silent": "dark ghosted unanswered silence calls mails vanished quiet",
     "people": "champion left sponsor reorganisation director quit moved successor",
 }
-FILLER = ["the", "customer", "told", "us", "after", "our", "demo", "last", "week", "that", "they", "for", "now", "with", "this", "and", "some", "more", "of", "it"]
+FILLER = [
+    "the", "customer", "told", "us", "after", "our", "demo", "last", "week", "that", "they", "for", "now", "with",
+    "this", "and", "some", "more", "of", "it",
+]  # fmt: skip
 
 
 def taxonomy(extra: str = "") -> Taxonomy:

@@ -15,7 +15,8 @@ pytestmark = pytest.mark.slow
 LABELS = [("too expensive for us", "price"), ("way over the price they had in mind", "price|silent"),
           ("never answered again", "silent"), ("no reply to any mail", "silent")]  # fmt: skip
 NOTES = [
-    "much too expensive", "", "no reply, never answered", "=cmd|' /C calc'!A0 too expensive", "n/a", "price\nno reply", "",
+    "much too expensive", "", "no reply, never answered", "=cmd|' /C calc'!A0 too expensive", "n/a", "price\nno reply",
+    "",
 ]  # fmt: skip
 
 
