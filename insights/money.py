@@ -139,8 +139,10 @@ def amounts_of(hundredths: FloatArray, currency: Coded, rates: Rates | None = No
 
 def money_words(amount: float, currency: str) -> str:
     """An amount for people: `1.24 M EUR`, `86 k EUR`, `950 EUR`."""
-    size = abs(amount)
-    number = f"{amount / 1e6:,.2f} M" if size >= 999_500 else f"{amount / 1e3:,.0f} k" if size >= 9_950 else f"{amount:,.0f}"
+    if abs(amount) >= 999_500:
+        number = f"{amount / 1e6:,.2f} M"
+    else:
+        number = f"{amount / 1e3:,.0f} k" if abs(amount) >= 9_950 else f"{amount:,.0f}"
     return f"{number} {currency}".strip()
 
 
