@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from crm.labels import Label
+from crm.labels import Label, labels
 from crm.notes import KINDS, PICKLISTS, NoteKey, closed_notes
+from crm.store import Store
 from crm.tables import Coded, CrmData
 from models.taxonomy import Taxonomy
 
@@ -34,8 +35,19 @@ class DealReason:
     status: ReasonStatus
 
 
+def answers(store: Store, taxonomies: Mapping[str, Taxonomy]) -> dict[NoteKey, Label]:
+    """The answers that count to notes of every kind, under the ids that their reasons have now.
+
+    Args:
+        store: Where from.
+        taxonomies: The reasons by kind, `loss` and `win`.
+    """
+    return {key: label for kind, taxonomy in taxonomies.items()
+            for key, label in labels(store, kind, renaming=taxonomy.current_id).items()}  # fmt: skip
+
+
 def reasons_of(
-    crm: CrmData, kind: str, taxonomy: Taxonomy, labels: Mapping[NoteKey, Label] | None = None
+    crm: CrmData, kind: str, taxonomy: Taxonomy, answered: Mapping[NoteKey, Label] | None = None
 ) -> list[DealReason]:
     """The reason of every deal that was lost, or won, in the order of their rows.
 
@@ -46,9 +58,9 @@ def reasons_of(
         crm: The tables.
         kind: `loss` or `win`.
         taxonomy: The reasons of that kind.
-        labels: Answers that count, as `crm.labels.labels` gives them with `renaming=taxonomy.current_id`.
+        answered: People's answers to notes that count, as `answers` gives them; those of other kinds are passed over.
     """
-    answered = _answered(crm, kind, labels or {})
+    by_deal = _by_deal(crm, kind, answered or {})
     deals = crm.tables["opportunities"]
     outcome = {told: name for name, told in KINDS.items()}[kind]
     ids, outcomes = deals["opportunity_id"], deals.get("outcome")
@@ -63,21 +75,19 @@ def reasons_of(
     for deal, ended, value in zip(ids.strings(), outcomes.strings(), values, strict=True):
         if ended != outcome:
             continue
-        reason, source = answered.get(deal), "person"
-        if reason not in counts:
-            reason, source = meaning.get(value), "picklist"
-        if reason is not None and reason in counts:
-            status: ReasonStatus = "reason" if counts[reason] else "not_a_reason"
-            found.append(DealReason(deal, reason, "person" if source == "person" else "picklist", status))
+        source: ReasonSource = "person" if by_deal.get(deal) in counts else "picklist"
+        reason = by_deal[deal] if source == "person" else meaning.get(value)
+        if reason is not None:
+            found.append(DealReason(deal, reason, source, "reason" if counts[reason] else "not_a_reason"))
         else:
             found.append(DealReason(deal, "", None, "not_understood" if value else "nothing_said"))
     return found
 
 
-def _answered(crm: CrmData, kind: str, labels: Mapping[NoteKey, Label]) -> dict[str, str]:
+def _by_deal(crm: CrmData, kind: str, answered: Mapping[NoteKey, Label]) -> dict[str, str]:
     """Primary reason that people gave, by deal; answers to notes that are no longer there do not count."""
-    if not labels:
+    if not answered:
         return {}
-    given = [labels[note.key] for note in closed_notes(crm) if note.key.kind == kind and note.key in labels]
+    given = [answered[note.key] for note in closed_notes(crm) if note.key.kind == kind and note.key in answered]
     given.sort(key=lambda label: (label.at, label.id))
     return {label.note.opportunity_id: label.reasons[0] for label in given}
