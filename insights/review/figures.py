@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from insights.money import totals_words
-from insights.pages.parts import Items, Part, Pictures, Section, Table, Text, percent
+from insights.pages.parts import NOTHING, Items, Part, Pictures, Section, Table, Text, percent
 from insights.review.charts import deaths_chart, trend_chart
 from insights.review.making import Review
 from insights.review.slippage import MOST_PUSHES
@@ -15,6 +17,7 @@ from insights.review.words import (
     days_words,
     rate_words,
     share_words,
+    size_words,
     value_words,
 )
 
@@ -60,22 +63,19 @@ def _rows(periods: tuple[Figures, ...]) -> list[list[str]]:
         ["win rate by value", *(value_words(item.value) for item in periods)],
         ["won amount", *(_sides(item, "won") for item in periods)],
         ["lost amount", *(_sides(item, "lost") for item in periods)],
-        ["median won deal", *(_sizes(item, "won") for item in periods)],
-        ["median lost deal", *(_sizes(item, "lost") for item in periods)],
-        ["median cycle, won", *(cycle_words(item.cycle_won) for item in periods)],
-        ["median cycle, lost", *(cycle_words(item.cycle_lost) for item in periods)],
+        ["median won deal", *(size_words(item.size, "won") for item in periods)],
+        ["median lost deal", *(size_words(item.size, "lost") for item in periods)],
+        ["median cycle, won (middle half)", *(cycle_words(item.cycle_won) for item in periods)],
+        ["median cycle, lost (middle half)", *(cycle_words(item.cycle_lost) for item in periods)],
     ]
     if any(item.without_amount for item in periods):
         rows.append(["deals without an amount", *(f"{item.without_amount:,}" for item in periods)])
     return rows
 
 
-def _sides(item: Figures, side: str) -> str:
-    return ", ".join(amount_words(getattr(value, side), value.currency) for value in item.value) or "-"
-
-
-def _sizes(item: Figures, side: str) -> str:
-    return ", ".join(amount_words(getattr(size, side), size.currency) for size in item.size) or "-"
+def _sides(item: Figures, side: Literal["won", "lost"]) -> str:
+    amounts = ((value.won if side == "won" else value.lost, value.currency) for value in item.value)
+    return ", ".join(amount_words(*amount) for amount in amounts) or NOTHING
 
 
 def stages(found: Review) -> Section:

@@ -19,6 +19,7 @@ from insights.review.words import (
     cycle_words,
     rate_words,
     share_words,
+    size_words,
     value_words,
 )
 
@@ -145,8 +146,8 @@ def competitors(found: Review) -> Section:
         late = told.named_at_close
         if late is not None and late.n:
             parts.append(Text(f"In {late.n:,} of the deals a competitor was entered only at the close ({late.k:,} of "
-                              f"them won). That makes win rates look lower than they were; the column 'named before the "
-                              f"close' leaves them out."))  # fmt: skip
+                              f"them won). That makes win rates look lower than they were; the column 'named before "
+                              f"the close' leaves them out."))  # fmt: skip
     else:
         parts.append(Text("No competitor is named in the decided deals."))
     return Section("competitors", "Competitors", parts)
@@ -235,16 +236,21 @@ def apart(found: Review) -> list[Section]:
     parts: list[Part] = []
     if told.slices:
         names = {item.reason: item.name for item in found.losses.reasons}
+        rows = [(found.owner_names.get(item.slice, item.slice), item) for item in told.slices]
         parts.append(Table(
             f"Decided deals by {by}; drawn is the win rate drawn towards that of all; bold: changed beyond chance",
-            [by, "most frequent loss reasons", "decided", "won", "win rate", "drawn (interval)",
-             found.summary.previous.period, "by value", "cycle, won", "cycle, lost"],
-            [[found.owner_names.get(item.slice, item.slice), counts_words(item.loss_reasons, names),
-              f"{item.decided:,}", f"{item.win_rate.k:,}", rate_words(item.win_rate),
+            [by, "decided", "won", "win rate", "drawn (interval)", found.summary.previous.period, "by value"],
+            [[name, f"{item.decided:,}", f"{item.win_rate.k:,}", rate_words(item.win_rate),
               f"{percent(item.shrunk)} ({100 * item.lower:.0f} to {100 * item.upper:.0f})",
-              share_words(item.previous), value_words(item.value, interval=False), cycle_words(item.cycle_won),
-              cycle_words(item.cycle_lost)] for item in told.slices], texts=2,
-            strong=[place for place, item in enumerate(told.slices) if item.beyond_chance],
+              share_words(item.previous), value_words(item.value)] for name, item in rows],
+            strong=[place for place, (_, item) in enumerate(rows) if item.beyond_chance],
+        ))  # fmt: skip
+        parts.append(Table(
+            f"Sizes, cycles (median and middle half) and most frequent loss reasons by {by}",
+            [by, "lost for", "median won deal", "median lost deal", "cycle, won", "cycle, lost"],
+            [[name, counts_words(item.loss_reasons, names), size_words(item.size, "won"),
+              size_words(item.size, "lost"), cycle_words(item.cycle_won), cycle_words(item.cycle_lost)]
+             for name, item in rows], texts=2,
         ))  # fmt: skip
     else:
         parts.append(Text(f"No decided deal of the period tells its {by}."))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from insights.money import NOT_STATED, money_words
 from insights.pages.parts import NOTHING, percent
 from insights.review.chance import Difference, Share
-from insights.review.summary import Cycle, ValueRate
+from insights.review.summary import Cycle, DealSize, ValueRate
 
 
 def rate_words(share: Share) -> str:
@@ -37,10 +38,10 @@ def days_words(days: float | None) -> str:
 
 
 def cycle_words(cycle: Cycle) -> str:
-    """A cycle: `98 days (middle half 72 to 123)`."""
+    """The median of a cycle, and its middle half: `98 days (72 to 123)`."""
     if cycle.median is None:
         return NOTHING
-    return f"{days_words(cycle.median)} (middle half {cycle.lower_quartile:,.0f} to {cycle.upper_quartile:,.0f})"
+    return f"{days_words(cycle.median)} ({cycle.lower_quartile:,.0f} to {cycle.upper_quartile:,.0f})"
 
 
 def value_words(values: Sequence[ValueRate], interval: bool = True) -> str:
@@ -68,3 +69,9 @@ def counts_words(counts: dict[str, int], names: dict[str, str] | None = None, mo
     """The most frequent of some counts: `Price or value 47, No budget 17`."""
     shown = list(counts.items())[:most]
     return ", ".join(f"{(names or {}).get(key, key)} {n:,}" for key, n in shown) or NOTHING
+
+
+def size_words(sizes: Sequence[DealSize], side: Literal["won", "lost"]) -> str:
+    """Median sizes of won or of lost deals, each currency apart."""
+    found = ((item.won if side == "won" else item.lost, item.currency) for item in sizes)
+    return ", ".join(amount_words(size, currency) for size, currency in found if size is not None) or NOTHING
