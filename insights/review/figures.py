@@ -36,11 +36,11 @@ def results(found: Review) -> Section:
         parts.append(Items(found.notes))
     parts.append(Table("The period beside the one before and the same one of the year before",
                        ["", *(item.period for item in periods)], _rows(periods), texts=1))  # fmt: skip
-    if told.now.decided:
-        changes = [("the period before", told.on_previous), ("the year before", told.on_year_before)]
-        parts.append(Items([f"Win rate against {name}: {change_words(change)}"
-                            + ("." if change is None or change.clear else ", which chance alone could do.")
-                            for name, change in changes if change is not None]))  # fmt: skip
+    against = (("the period before", told.on_previous), ("the year before", told.on_year_before))
+    changes = [f"Win rate against {name}: {change_words(change)}" + (
+        "." if change.clear else ", which chance alone could do.") for name, change in against if change is not None]
+    if changes:
+        parts.append(Items(changes))
     chart = trend_chart(told.trend)
     if chart is not None:
         parts.append(Pictures([chart]))

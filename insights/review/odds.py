@@ -210,20 +210,16 @@ def _groups(deals: ClosedDeals, odds: Odds, by: Dimension, least: int) -> tuple[
     rest = [mine for name, mine in every.items() if name not in shown]
     pooled = np.concatenate(rest) if rest else np.zeros(0, dtype=np.int64)
     won = deals.won[odds.rows].astype(np.float64)
-    made = sorted(((name, *_against(won[mine], odds.p[mine])) for name, mine in shown.items()),
-                  key=lambda item: (-item[1] / len(shown[item[0]]), item[0]))  # fmt: skip
-    q = benjamini_hochberg(np.array([item[4] for item in made]))
-    found = [_group(name, shown[name], won, odds.p, numbers[:3], float(q[number]))
-             for number, (name, *numbers) in enumerate(made)]  # fmt: skip
-    if len(pooled) >= least:
-        found.append(_group(OTHERS, pooled, won, odds.p, _against(won[pooled], odds.p[pooled])[:3], 1.0))
-    return tuple(found)
+    against = {name: _against(won[mine], odds.p[mine]) for name, mine in shown.items()}
+    names = sorted(shown, key=lambda name: (-against[name][0] / len(shown[name]), name))
+    q = benjamini_hochberg(np.array([against[name][3] for name in names]))
+    found = [_group(name, won[shown[name]], odds.p[shown[name]], float(q[place])) for place, name in enumerate(names)]
+    return (*found, *([_group(OTHERS, won[pooled], odds.p[pooled], 1.0)] if len(pooled) >= least else []))
 
 
-def _group(
-    name: str, mine: IntArray, won: FloatArray, p: FloatArray, numbers: list[float] | tuple[float, ...], q: float
-) -> GroupOdds:
-    return GroupOdds(name, len(mine), int(won[mine].sum()), float(p[mine].sum()), *numbers, q, q <= FALSE_SHARE)
+def _group(name: str, won: FloatArray, p: FloatArray, q: float) -> GroupOdds:
+    excess, lower, upper, _ = _against(won, p)
+    return GroupOdds(name, len(won), int(won.sum()), float(p.sum()), excess, lower, upper, q, q <= FALSE_SHARE)
 
 
 def _against(won: FloatArray, p: FloatArray) -> tuple[float, float, float, float]:

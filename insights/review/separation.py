@@ -294,8 +294,9 @@ def _odds_ratio(rows: _Rows, item: _Tested) -> tuple[float | None, float | None,
     n_strata = int(rows.stratum.max()) + 1
 
     def counts(side: BoolArray) -> tuple[FloatArray, FloatArray]:
-        won = np.bincount(rows.stratum[side], rows.won[side], n_strata)
-        return won, np.bincount(rows.stratum[side], minlength=n_strata) - won
+        won: FloatArray = np.bincount(rows.stratum[side], rows.won[side], n_strata)
+        lost: FloatArray = np.bincount(rows.stratum[side], 1 - rows.won[side], n_strata)
+        return won, lost
 
     (a, b), (c, d) = counts(item.told & item.met), counts(item.told & ~item.met)
     n = np.maximum(a + b + c + d, 1)

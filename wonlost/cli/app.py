@@ -23,9 +23,9 @@ app = typer.Typer(
 
 
 def _add_commands() -> None:
-    from wonlost.cli import data, registry, scoring, taxonomy, training
+    from wonlost.cli import data, registry, review, scoring, taxonomy, training
 
-    for module in (data, training, scoring, registry, taxonomy):
+    for module in (data, training, scoring, review, registry, taxonomy):
         module.add_to(app)
 
 

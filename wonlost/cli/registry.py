@@ -10,7 +10,18 @@ from typing import Annotated
 import typer
 
 from crm.tables import moment
-from wonlost.cli.console import SIMULATED, StoreOption, UsageError, out, registry_of, settings, table
+from models.taxonomy import BUILT_IN
+from wonlost.cli.console import (
+    SIMULATED,
+    StoreOption,
+    UsageError,
+    out,
+    rates_of,
+    registry_of,
+    settings,
+    table,
+    taxonomy_of,
+)
 
 PORT = 8000
 
@@ -84,12 +95,16 @@ def serve(
     """Serve the API on loopback."""
     from serving.app import create_app
     from serving.errors import ListenError, PortTakenError
+    from serving.review import ReviewSettings
     from serving.server import serve as run_server
 
     chosen = settings(store)
     app = create_app(
         chosen.store_url, registry_of(chosen), refresh_seconds=chosen.refresh_seconds, max_deals=chosen.max_deals,
-        max_body_bytes=chosen.max_body_bytes,
+        max_body_bytes=chosen.max_body_bytes, reviews=ReviewSettings(
+            {kind: taxonomy_of(chosen, kind) for kind in BUILT_IN}, rates_of(chosen), chosen.least_group,
+            chosen.fiscal_year_start,
+        ),
     )  # fmt: skip
 
     def listening(address: str) -> None:
