@@ -14,7 +14,7 @@ from crm.store import Store
 from insights.errors import PeriodError
 from insights.money import Rates
 from insights.periods import PATTERN, last_over, parse_period
-from insights.review import Dimension, Review, review, to_html, to_json, to_markdown
+from insights.review import Dimension, Review, review, to_json
 from insights.review.making import LEAST
 from insights.review.reasons import answers
 from models.taxonomy import BUILT_IN, Taxonomy, default_taxonomy
@@ -27,11 +27,9 @@ from serving.front import PAGE_HEADERS
 from serving.requests import Moment
 
 Format = Literal["json", "html", "md"]
-WRITERS: dict[Format, tuple[Callable[[Review], str], str]] = {
-    "json": (to_json, "application/json"),
-    "html": (to_html, "text/html; charset=utf-8"),
-    "md": (to_markdown, "text/markdown; charset=utf-8"),
-}
+KINDS: dict[Format, str] = {
+    "json": "application/json", "html": "text/html; charset=utf-8", "md": "text/markdown; charset=utf-8",
+}  # fmt: skip
 KEPT = 8
 """Reviews that are kept: they take seconds."""
 
@@ -73,6 +71,15 @@ class ReviewQuery(BaseModel):
     )  # fmt: skip
 
 
+def written(found: Review, form: Format) -> str:
+    """A review as text."""
+    if form == "json":
+        return to_json(found)
+    from insights.review.page import to_html, to_markdown  # plots need a second to be imported, which others save
+
+    return to_html(found) if form == "html" else to_markdown(found)
+
+
 def add_review(app: FastAPI, champion: Champion, clock: Callable[[], int], chosen: ReviewSettings) -> None:
     """Add the route.
 
@@ -83,7 +90,7 @@ def add_review(app: FastAPI, champion: Champion, clock: Callable[[], int], chose
         chosen: What reviews are made with.
     """
     reviews: Recent[tuple[object, ...], Review] = Recent(KEPT)
-    written: Recent[tuple[object, ...], str] = Recent(KEPT)
+    pages: Recent[tuple[object, ...], str] = Recent(KEPT)
     texts = {"text/html": "The same as one page that needs nothing else.", "text/markdown": "The same in Markdown."}
 
     @app.get("/v1/review", response_model=Review, tags=["insights"], responses={
@@ -121,9 +128,9 @@ def add_review(app: FastAPI, champion: Champion, clock: Callable[[], int], chose
             )  # fmt: skip
 
         key = (data.import_id, query.period, query.by, as_of, newest, None if model is None else model.version)
-        write, kind = WRITERS[query.format]
+        form = query.format
         try:
-            text = written.get((*key, query.format), lambda: write(reviews.get(key, work)))
+            text = pages.get((*key, form), lambda: written(reviews.get(key, work), form))
         except PeriodError as error:
             raise InvalidRequestError(str(error)) from None
-        return Response(text, media_type=kind, headers=PAGE_HEADERS if query.format == "html" else None)
+        return Response(text, media_type=KINDS[form], headers=PAGE_HEADERS if form == "html" else None)

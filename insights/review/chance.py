@@ -112,7 +112,7 @@ def shrink(k: FloatArray, n: FloatArray) -> Shrunk:
     Beta(k + s m, n - k + s (1 - m)): it starts with s deals at the overall share (Efron 2010, chapter 1). m is the
     overall share, half a deal added on each side, so that it is never 0 or 1. Few slices tell little of s, so all s
     from 1 to the number of deals are averaged, each as likely as the counts make it (beta-binomial likelihood, flat in
-    log s); the mixture is taken as the beta distribution of its mean and variance.
+    log s); the mixture is taken as the beta distribution of its mean and variance, to which the doubt about m is added.
 
     Args:
         k: Deals that have it, shape (n_slices,).
@@ -125,7 +125,9 @@ def shrink(k: FloatArray, n: FloatArray) -> Shrunk:
     weight = weight / weight.sum()
     a, size = k + s * m, n + s
     mean = (weight * a / size).sum(axis=0)
-    variance = (weight * a * (a + 1) / (size * (size + 1))).sum(axis=0) - mean**2
+    # the overall share is itself estimated: its variance as of beta-binomial counts, as far as a slice rests on it
+    doubt = m * (1 - m) / (n * (s + 1) / (n + s)).sum(axis=1, keepdims=True) * (s / size) ** 2
+    variance = (weight * (a * (a + 1) / (size * (size + 1)) + doubt)).sum(axis=0) - mean**2
     total = mean * (1 - mean) / variance - 1
     lower, upper = (beta.ppf(level, mean * total, (1 - mean) * total) for level in LEVELS)
     return Shrunk(mean, lower, upper, m)

@@ -294,9 +294,8 @@ def _odds_ratio(rows: _Rows, item: _Tested) -> tuple[float | None, float | None,
     n_strata = int(rows.stratum.max()) + 1
 
     def counts(side: BoolArray) -> tuple[FloatArray, FloatArray]:
-        won: FloatArray = np.bincount(rows.stratum[side], rows.won[side], n_strata)
-        lost: FloatArray = np.bincount(rows.stratum[side], 1 - rows.won[side], n_strata)
-        return won, lost
+        won, lost = (np.bincount(rows.stratum[side], values[side], n_strata) for values in (rows.won, 1 - rows.won))
+        return won.astype(np.float64), lost.astype(np.float64)
 
     (a, b), (c, d) = counts(item.told & item.met), counts(item.told & ~item.met)
     n = np.maximum(a + b + c + d, 1)

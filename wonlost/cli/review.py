@@ -69,7 +69,8 @@ def review(
     from features.matrix import default_as_of
     from insights.periods import last_over, parse_period
     from insights.review import review as review_period
-    from insights.review import to_html, to_json, to_markdown
+    from insights.review import to_json
+    from insights.review.page import to_html, to_markdown
     from insights.review.reasons import answers
 
     chosen = settings(store)
