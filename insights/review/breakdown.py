@@ -41,7 +41,7 @@ class SliceFigures:
         lower: Lower end of the 95 % interval of that.
         upper: Upper end.
         q: Probability by chance alone of such a change since the period before, corrected for all slices.
-        beyond_chance: Whether q is at most 0.1.
+        beyond_chance: Whether q is at most 0.05.
         value: Win rate by value, by currency.
         size: Sizes of deals, by currency.
         cycle_won: Cycle of won deals.

@@ -12,7 +12,7 @@ from crm.tables import FloatArray, IntArray
 from models.proportions import wilson
 from models.resampling import LEVELS, bootstrap_mean
 
-FALSE_SHARE = 0.1
+FALSE_SHARE = 0.05
 """Of the findings that a review names, at most this share is to be expected to be chance (Benjamini-Hochberg)."""
 LEAST_BOOTSTRAP = 10
 """Fewest deals for an interval by resampling: of fewer, resamples know too few other outcomes."""

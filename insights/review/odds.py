@@ -75,7 +75,7 @@ class GroupOdds:
         lower: Lower end of its 95 % interval, from resampling deals.
         upper: Upper end.
         q: Probability of such a difference by chance alone, corrected for all groups that are compared.
-        beyond_chance: Whether q is at most 0.1.
+        beyond_chance: Whether q is at most 0.05.
     """
 
     group: str

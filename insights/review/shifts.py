@@ -72,7 +72,7 @@ class Shift:
         upper: Upper end.
         p: Probability of such a change by chance alone.
         q: The same, corrected for all comparisons of the review.
-        beyond_chance: Whether q is at most 0.1.
+        beyond_chance: Whether q is at most 0.05.
     """
 
     by: str

@@ -98,12 +98,12 @@ def test_a_doubled_reason_of_one_segment_is_found() -> None:
 
 def test_noise_is_not_taken_for_a_change() -> None:
     noisy = sum(bool(named(seed, planted=False)) for seed in range(30))
-    assert noisy <= 4  # one in ten is what the correction promises
+    assert noisy <= 4  # one in twenty is what the correction promises
 
 
 def test_what_separates_is_found_and_what_only_follows_the_stage_is_not() -> None:
     products = 0
-    for seed in range(6):
+    for seed in range(12):
         deals = closed_deals(sources(seed), micros("2027-01-01"))
         found = separation(deals, parse_period("2026H1"))
         conditions = {item.condition: item for item in found.separators}
@@ -117,13 +117,13 @@ def test_what_separates_is_found_and_what_only_follows_the_stage_is_not() -> Non
         # contacts come with stages: they tell won from lost in the lump, and nothing within a stage
         assert "contacts" not in told
         assert referral.sentence.startswith("Lead source 'Referral': ")
-    assert products <= 1
+    assert products <= 3  # one in twenty of what is named may be chance
 
 
 def test_without_a_difference_nothing_separates() -> None:
     told = [separation(closed_deals(sources(seed, odds=1.0), micros("2027-01-01")), parse_period("2026H1")).separators
             for seed in range(20)]  # fmt: skip
-    assert sum(map(bool, told)) <= 5  # one in ten is what the correction promises
+    assert sum(map(bool, told)) <= 3  # one in twenty is what the correction promises
 
 
 def test_a_team_with_hard_deals_is_not_blamed_and_a_weak_one_is_told() -> None:
