@@ -119,6 +119,8 @@ def shrink(k: FloatArray, n: FloatArray) -> Shrunk:
         n: Deals.
     """
     m = float((k.sum() + 0.5) / (n.sum() + 1.0))
+    if not n.sum():
+        return Shrunk(np.full(len(n), m), np.zeros(len(n)), np.ones(len(n)), m)
     s = np.geomspace(1.0, max(float(n.sum()), 2.0), _STRENGTHS)[:, None]
     fit = (betaln(k + s * m, n - k + s * (1 - m)) - betaln(s * m, s * (1 - m))).sum(axis=1)
     weight = np.exp(fit - fit.max())[:, None]
@@ -128,7 +130,7 @@ def shrink(k: FloatArray, n: FloatArray) -> Shrunk:
     # the overall share is itself estimated: its variance as of beta-binomial counts, as far as a slice rests on it
     doubt = m * (1 - m) / (n * (s + 1) / (n + s)).sum(axis=1, keepdims=True) * (s / size) ** 2
     variance = (weight * (a * (a + 1) / (size * (size + 1)) + doubt)).sum(axis=0) - mean**2
-    total = mean * (1 - mean) / variance - 1
+    total = np.maximum(mean * (1 - mean) / variance - 1, 0.1)  # no beta distribution is wider than its ends
     lower, upper = (beta.ppf(level, mean * total, (1 - mean) * total) for level in LEVELS)
     return Shrunk(mean, lower, upper, m)
 

@@ -87,6 +87,7 @@ def named(seed: int, *, planted: bool) -> list[Shift]:
     return [item for item in found.shifts if item.beyond_chance]
 
 
+@pytest.mark.slow
 def test_a_doubled_reason_of_one_segment_is_found() -> None:
     hits = 0
     for seed in range(8):
@@ -96,11 +97,13 @@ def test_a_doubled_reason_of_one_segment_is_found() -> None:
     assert hits >= 7
 
 
+@pytest.mark.slow
 def test_noise_is_not_taken_for_a_change() -> None:
     noisy = sum(bool(named(seed, planted=False)) for seed in range(30))
     assert noisy <= 4  # one in twenty is what the correction promises
 
 
+@pytest.mark.slow
 def test_what_separates_is_found_and_what_only_follows_the_stage_is_not() -> None:
     products = 0
     for seed in range(12):
@@ -120,6 +123,7 @@ def test_what_separates_is_found_and_what_only_follows_the_stage_is_not() -> Non
     assert products <= 3  # one in twenty of what is named may be chance
 
 
+@pytest.mark.slow
 def test_without_a_difference_nothing_separates() -> None:
     told = [separation(closed_deals(sources(seed, odds=1.0), micros("2027-01-01")), parse_period("2026H1")).separators
             for seed in range(20)]  # fmt: skip
@@ -140,6 +144,7 @@ def test_a_team_with_hard_deals_is_not_blamed_and_a_weak_one_is_told() -> None:
     assert sum(item.won for item in found.teams) == found.won
 
 
+@pytest.mark.slow
 def test_equal_teams_are_told_apart_no_more_often_than_chance() -> None:
     told = 0
     for seed in range(12):
