@@ -1,6 +1,7 @@
 """Every error this room raises, as one tree.
 
 InsightError
+├── NothingToTellError  the data, or the scores that were kept, do not hold what was asked about
 ├── PeriodError     a period cannot be read, or the data know no dates to lay it over
 └── RatesError      a file of currency rates cannot be used
 """
@@ -10,6 +11,10 @@ from __future__ import annotations
 
 class InsightError(Exception):
     """Any error of this room; its text is fit to be shown to the user as it stands."""
+
+
+class NothingToTellError(InsightError):
+    """There is nothing to tell: no such deal, no scores kept, a deal that is still open."""
 
 
 class PeriodError(InsightError):

@@ -139,11 +139,10 @@ def amounts_of(hundredths: FloatArray, currency: Coded, rates: Rates | None = No
 
 def money_words(amount: float, currency: str) -> str:
     """An amount for people: `1.24 M EUR`, `86 k EUR`, `950 EUR`."""
-    if abs(amount) >= 999_500:
-        number = f"{amount / 1e6:,.2f} M"
-    else:
-        number = f"{amount / 1e3:,.0f} k" if abs(amount) >= 9_950 else f"{amount:,.0f}"
-    return f"{number} {currency}".strip()
+    size = abs(amount)
+    if size >= 999_500:
+        return f"{amount / 1e6:,.2f} M {currency}".strip()
+    return (f"{amount / 1e3:,.0f} k {currency}" if size >= 9_950 else f"{amount:,.0f} {currency}").strip()
 
 
 def totals_words(totals: tuple[Money, ...]) -> str:

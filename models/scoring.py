@@ -13,10 +13,13 @@ from features.history import History
 from features.matrix import FeatureMatrix, Snapshots, build_matrix, open_at
 from features.registry import Feature, features_of
 from models.explain import Reason, reasons_of_row
+from models.registry import Model
 from models.win import WinModel
 
 BATCH = 20_000
 SHOWN = 3
+WinVersion = Model[WinModel]
+"""A version of the win model: its number in the registry, its digest, and the model itself (`loaded`)."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,9 @@ class Scores:
         band: high, medium or low, against the base rate.
         in_sample: Whether the moment lies before the model's training cut, so that the model may have seen the outcome.
         matrix: The features that the model reads.
-        points: What each feature adds, shape (n_deals, n_features).
+        contributions: What each feature adds to the log-odds, shape (n_deals, n_features).
+        ratio: What one unit of log-odds is in points, shape (n_deals,).
+        reference: Log-odds that the contributions are added to.
         base_rate: Share won among the model's training rows.
         step: From the base rate to the model's reference.
         model: The model.
@@ -46,7 +51,9 @@ class Scores:
     band: Coded
     in_sample: bool
     matrix: FeatureMatrix
-    points: FloatArray
+    contributions: FloatArray
+    ratio: FloatArray
+    reference: float
     base_rate: float
     step: float
     model: WinModel
@@ -54,9 +61,15 @@ class Scores:
     def __len__(self) -> int:
         return len(self.deal_ids)
 
+    @property
+    def points(self) -> FloatArray:
+        """What each feature adds to the probability, shape (n_deals, n_features)."""
+        return self.contributions * self.ratio[:, None]
+
     def reasons(self, row: int, most: int | None = None) -> list[Reason]:
         """Reasons of one deal, the weightiest first: all that add anything, or the `most` weightiest."""
-        return reasons_of_row(self.model.described, self.model.features, self.points[row], self.matrix, row, most)
+        points = self.contributions[row] * self.ratio[row]
+        return reasons_of_row(self.model.described, self.model.features, points, self.matrix, row, most)
 
 
 def score_pairs(
@@ -72,12 +85,23 @@ def score_pairs(
         features: What `model.read` gives, where the caller keeps that.
     """
     matrix = build_matrix(history, model.read(features_of(history)) if features is None else features, pairs)
+    return scored(matrix, model, tuple(history.deal_ids[deal] for deal in pairs.deal), as_of)
+
+
+def scored(matrix: FeatureMatrix, model: WinModel, deal_ids: tuple[str, ...], as_of: int | None) -> Scores:
+    """Score deals whose features are at hand.
+
+    Args:
+        matrix: Their features.
+        model: The model.
+        deal_ids: Ids, shape (n_deals,).
+        as_of: The moment that the scores are for.
+    """
     explained = model.explain(matrix)
-    ids = tuple(history.deal_ids[deal] for deal in pairs.deal)
     in_sample = as_of is not None and model.dated and as_of < model.trained_before
     return Scores(
-        ids, as_of, explained.p, explained.lower, explained.upper, model.band(explained.p), in_sample, matrix,
-        explained.points, explained.base_rate, explained.step, model,
+        deal_ids, as_of, explained.p, explained.lower, explained.upper, model.band(explained.p), in_sample, matrix,
+        explained.contributions, explained.ratio, explained.reference, explained.base_rate, explained.step, model,
     )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -19,6 +19,7 @@ from starlette.exceptions import HTTPException
 from crm.tables import micros
 from models.errors import NoReportError, RegistryUnavailableError, UnknownVersionError
 from models.registry import Registry
+from models.taxonomy import Taxonomy
 from serving.answers import (
     DealAnswer,
     DealsAnswer,
@@ -38,8 +39,10 @@ from serving.errors import (
     UnknownReportError,
 )
 from serving.front import PAGE_HEADERS, Front, bounded_body, error_response
+from serving.history import add_history
 from serving.measures import Measures
 from serving.problems import details_of
+from serving.reason_routes import add_reasons
 from serving.requests import DealsQuery, OneDealQuery, SentDeal
 from serving.review import ReviewSettings, add_review
 from serving.scorer import Current
@@ -52,7 +55,8 @@ INLINE_BYTES = 65_536
 def create_app(
     store_url: str, registry: Registry, *, refresh_seconds: float = 2.0, max_deals: int = 1000,
     max_body_bytes: int = 20_000_000, allowed_hosts: Sequence[str] = LOOPBACK_NAMES,
-    now: Callable[[], datetime] = lambda: datetime.now(UTC), reviews: ReviewSettings | None = None,
+    taxonomies: Mapping[str, Taxonomy] | None = None, reviews: ReviewSettings | None = None,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> FastAPI:  # fmt: skip
     """Make the app. It begins to look for the store and the champion when it starts, and stops when it ends.
 
@@ -63,11 +67,13 @@ def create_app(
         max_deals: Most deals that one request may send.
         max_body_bytes: Largest body of a request.
         allowed_hosts: Accepted names in the Host header, without ports.
+        taxonomies: The reasons in use, by kind of note; the built-in ones by default.
+        reviews: What win-loss reviews are made with; the defaults where absent.
         now: The clock.
-        reviews: What reviews are made with; the defaults where absent.
     """
     measures = Measures()
-    champion = Champion(store_url, registry, refresh_seconds, on_change=lambda current: _measured(measures, current))
+    champion = Champion(store_url, registry, refresh_seconds, on_change=lambda current: _measured(measures, current),
+                        taxonomies=taxonomies or {})  # fmt: skip
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -84,7 +90,9 @@ def create_app(
     app.openapi = documented(app)  # type: ignore[method-assign]
     _answer_errors(app)
     _add_deals(app, champion, measures, lambda: micros(now()))
+    add_history(app, champion)
     _add_score(app, champion, measures, lambda: micros(now()), max_deals, max_body_bytes)
+    add_reasons(app, champion, lambda: micros(now()), max_deals, max_body_bytes)
     _add_models(app, champion)
     add_review(app, champion, lambda: micros(now()), reviews or ReviewSettings())
     _add_state(app, champion, measures)
@@ -139,9 +147,16 @@ def _add_deals(app: FastAPI, champion: Champion, measures: Measures, clock: Call
 
     @app.get("/v1/deals/{deal_id}", response_model=DealAnswer, responses=errors(404, 422), tags=["deals"])
     def deal(deal_id: str, query: Annotated[OneDealQuery, Query()]) -> Response:
-        """One deal: its state at a moment, its score where it was open then, and all reasons, which add up to it."""
-        answer = champion.current.deal(deal_id, query.as_of, clock())
+        """One deal: its state at a moment, and its score where it was open then, with all reasons, which add up to it.
+
+        Of a deal that had closed: why, as its note tells it, beside what the picklist says.
+        """
+        current, now = champion.current, clock()
+        answer = current.deal(deal_id, query.as_of, now)
         measures.scored.inc(answer.score is not None)
+        if current.data is not None:
+            reason = champion.reasons.of_deal(current.data, deal_id, answer.status, current.moment(query.as_of, now))
+            answer = answer.model_copy(update={"reason": reason})
         return _json(answer)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from threading import Event, Lock, Thread, Timer
 from typing import Literal
@@ -12,12 +12,14 @@ from typing import Literal
 from crm.errors import NothingImportedError
 from crm.store import Store
 from models.bundle import load_bundle
-from models.registry import Registry
+from models.registry import Model, Registry
+from models.taxonomy import Taxonomy
 from models.win import WinModel
 from serving.answers import NO_IMPORT
 from serving.company import CompanyData
+from serving.reasons import Reasons
 from serving.scorer import Current
-from serving.watching import Failures, Model, ModelWatch, Patience
+from serving.watching import Failures, ModelWatch, Patience
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +37,7 @@ class Health:
         model: What is wrong with the model that ought to serve; None where nothing is.
         looked: Whether the first look at both is over.
         failures: Looks that failed, in all.
+        reasons: What is wrong with models of reasons, which does not keep deals from being answered.
     """
 
     store: str | None = None
@@ -43,10 +46,11 @@ class Health:
     model: str | None = None
     looked: bool = False
     failures: int = 0
+    reasons: tuple[str, ...] = ()
 
     def problems(self) -> list[str]:
         """All that is wrong."""
-        return [text for text in (self.store, self.registry_problem, self.model) if text]
+        return [text for text in (self.store, self.registry_problem, self.model, *self.reasons) if text]
 
 
 def _settle() -> None:
@@ -67,12 +71,15 @@ class Champion:
         registry: The registry of models.
         refresh_seconds: Seconds between looks.
         on_change: Told of each new `current`.
+        taxonomies: The reasons in use, by kind of note; the built-in ones by default.
+        reasons: The models of reasons.
     """
 
     store_url: str
     registry: Registry
     refresh_seconds: float
     on_change: Callable[[Current], None] = lambda _: None
+    taxonomies: Mapping[str, Taxonomy] = field(default_factory=dict)
     _looked: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
@@ -85,6 +92,9 @@ class Champion:
         self._win: ModelWatch[WinModel] = ModelWatch(
             self.registry, load_bundle, self._put_model, self._failures, self.refresh_seconds
         )
+        self.reasons = Reasons(
+            self.store_url, self.registry, self._failures, self.refresh_seconds, self.taxonomies
+        )
         self._swap = Lock()
         self._stop = Event()
         self._thread: Thread | None = None
@@ -95,10 +105,16 @@ class Champion:
         return self._current
 
     @property
+    def store(self) -> Store | None:
+        """The open store; None before the first look at it, and after the end."""
+        return self._store
+
+    @property
     def health(self) -> Health:
         """What the last looks found."""
         return Health(self._store_problem, self._win.answered, self._win.registry_problem,
-                      self._unforeseen or self._win.problem, self._looked, self._failures.count)  # fmt: skip
+                      self._unforeseen or self._win.problem, self._looked, self._failures.count,
+                      tuple(self.reasons.problems()))  # fmt: skip
 
     def start(self) -> None:
         """Begin looking, in a thread of its own."""
@@ -130,6 +146,7 @@ class Champion:
         """Serve the last good local copy while the registry still has not answered for the first time."""
         if not self._looked:
             self._win.give_up_waiting()
+            self.reasons.give_up_waiting()
             self._looked = True
 
     def look(self) -> None:
@@ -137,6 +154,7 @@ class Champion:
         try:
             self._look_at_store()
             self._win.look()
+            self.reasons.look()
             self._unforeseen = None
         except Exception:  # a thread that ends with an error would leave an old model serving for good, unnoticed
             log.exception("looking for a new champion failed")

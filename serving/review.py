@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from fastapi import FastAPI, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from crm.errors import CrmError
-from crm.store import Store
 from insights.errors import PeriodError
 from insights.money import Rates
 from insights.periods import PATTERN, last_over, parse_period
 from insights.review import Dimension, Review, review, to_json
 from insights.review.making import LEAST
 from insights.review.reasons import answers
-from models.taxonomy import BUILT_IN, Taxonomy, default_taxonomy
 from serving.answers import NO_IMPORT
 from serving.champion import Champion
 from serving.company import Recent
@@ -39,15 +37,11 @@ class ReviewSettings:
     """What reviews are made with.
 
     Attributes:
-        taxonomies: The reasons of `loss` and of `win`.
         rates: What to convert amounts by; None: currencies stay apart.
         least: Fewest decided deals for which a team or an owner is held against the odds of its deals.
         fiscal_year_start: Month in which the company's year starts.
     """
 
-    taxonomies: Mapping[str, Taxonomy] = field(
-        default_factory=lambda: {kind: default_taxonomy(kind) for kind in BUILT_IN}
-    )
     rates: Rates | None = None
     least: int = LEAST
     fiscal_year_start: int = 1
@@ -110,9 +104,11 @@ def add_review(app: FastAPI, champion: Champion, clock: Callable[[], int], chose
         if data is None:
             raise UnavailableError(NO_IMPORT)
         as_of = current.moment(query.as_of, clock())
+        store, taxonomies = champion.store, champion.reasons.taxonomies
+        if store is None:
+            raise UnavailableError(NO_IMPORT)
         try:
-            with Store.open(champion.store_url) as store:
-                answered = answers(store, chosen.taxonomies)
+            answered = answers(store, taxonomies)
         except CrmError as error:
             raise UnavailableError(str(error)) from None
         model = current.model
@@ -123,7 +119,7 @@ def add_review(app: FastAPI, champion: Champion, clock: Callable[[], int], chose
             period = last_over(as_of, fiscal_year_start=start) if query.period is None else None
             return review(
                 data.history, period or parse_period(query.period or "", start), as_of=as_of, by=query.by,
-                taxonomies=chosen.taxonomies, answered=answered, rates=chosen.rates, least=chosen.least,
+                taxonomies=taxonomies, answered=answered, rates=chosen.rates, least=chosen.least,
                 model=None if model is None else model.loaded,
             )  # fmt: skip
 

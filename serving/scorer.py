@@ -12,8 +12,7 @@ from crm.tables import FloatArray, IntArray
 from features.history import History
 from features.matrix import Snapshots, open_at
 from features.registry import Feature
-from models.scoring import BATCH, SHOWN, Scores, score_pairs
-from models.win import WinModel
+from models.scoring import BATCH, SHOWN, Scores, WinVersion, score_pairs
 from serving.answers import (
     NO_IMPORT,
     NO_MODEL,
@@ -29,7 +28,6 @@ from serving.company import CompanyData, Recent
 from serving.errors import InvalidRequestError, UnknownDealError
 from serving.posted import Posted, check, pairs_of, rounds, tables_of
 from serving.requests import DealsQuery, Sent
-from serving.watching import Model
 
 KEPT_LISTS = 4
 
@@ -66,12 +64,12 @@ class Current:
     """
 
     data: CompanyData | None
-    model: Model[WinModel] | None
+    model: WinVersion | None
     features: list[Feature] = field(default_factory=list)
     _pages: Recent[int, Page] = field(default_factory=lambda: Recent(KEPT_LISTS))
 
     @classmethod
-    def of(cls, data: CompanyData | None, model: Model[WinModel] | None) -> Current:
+    def of(cls, data: CompanyData | None, model: WinVersion | None) -> Current:
         """Put an import and a model together and score one deal, so that everything slow is done before it serves.
 
         Raises:

@@ -8,18 +8,17 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, Literal, TypeVar
+from typing import Generic, Literal
 
 from crm.errors import CrmError
 from models.errors import ModelError, NoChampionError, RegistryUnavailableError
-from models.registry import Registry, Version
+from models.registry import Loaded, Model, Registry, Version
 
 log = logging.getLogger(__name__)
 
 LAST_GOOD = "serving.json"
 RETRY_SECONDS = 60.0
 """Longest wait before a version that could not be loaded is tried again."""
-Loaded = TypeVar("Loaded")
 
 
 class Patience:
@@ -74,21 +73,6 @@ class LastGood:
         part = path.with_name(f"{path.name}.part")
         part.write_text(json.dumps(self.__dict__))
         part.replace(path)
-
-
-@dataclass(frozen=True)
-class Model(Generic[Loaded]):
-    """A version that serves.
-
-    Attributes:
-        version: Its number in the registry.
-        digest: Digest of its bundle's manifest.
-        loaded: The model itself.
-    """
-
-    version: int
-    digest: str
-    loaded: Loaded
 
 
 class Failures:

@@ -19,10 +19,12 @@ class Settings(BaseSettings):
         threads: Threads of LightGBM; more than the machine's cores makes it slower, not faster.
         least_deals: Fewest won, and fewest lost, deals to train on.
         leak_alarm: AUC above which a single feature stops the training.
+        keep_scores_days: How many days scoring runs are kept; 0 for ever.
         refresh_seconds: How often the server looks for a promotion or a new import.
         max_deals: Most deals that one request may send.
         max_body_bytes: Largest body of a request.
         taxonomy: File of the loss reasons; by default the built-in one.
+        sure_accuracy: Accuracy that readings of notes called `sure` are to have.
         win_taxonomy: File of the win reasons; by default the built-in one.
         fiscal_year_start: Month in which the company's year starts, 1 to 12.
         rates: TOML file of currency rates to convert amounts by; by default currencies are shown apart.
@@ -37,11 +39,13 @@ class Settings(BaseSettings):
     threads: int = Field(default=min(2, os.cpu_count() or 1), ge=1)
     least_deals: int = Field(default=40, ge=1)
     leak_alarm: float = Field(default=0.95, gt=0.5, le=1)
+    keep_scores_days: int = Field(default=730, ge=0)
     refresh_seconds: float = Field(default=2.0, gt=0)
     max_deals: int = Field(default=1000, ge=1)
     max_body_bytes: int = Field(default=20_000_000, ge=1)
     taxonomy: Path | None = None
     win_taxonomy: Path | None = None
+    sure_accuracy: float = Field(default=0.85, gt=0.5, lt=1)
     fiscal_year_start: int = Field(default=1, ge=1, le=12)
     rates: Path | None = None
     least_group: int = Field(default=20, ge=5)

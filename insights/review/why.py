@@ -84,8 +84,8 @@ def _shift_parts(told: ReasonReview) -> list[Part]:
         return [Text("Nothing could be compared with the twelve months before: too few deals with a reason.")]
     sure = [item for item in told.shifts if item.beyond_chance]
     intro = (f"{told.comparisons:,} comparisons of reasons, overall and by segment, product, competitor, team and last "
-             f"stage, with the twelve months before the period; corrected so that of what is named at most one in twenty "
-             f"is to be expected to be chance. ")  # fmt: skip
+             f"stage, with the twelve months before the period; corrected so that of what is named at most one in "
+             f"twenty is to be expected to be chance. ")  # fmt: skip
     if not sure:
         return [Text(f"{intro}None changed beyond chance.")]
     return [

@@ -1,4 +1,4 @@
-"""What can be said of a loss or win note without a model: cleaned, masked, its language, its parts, the rivals it names.
+"""What can be said of a loss or win note without a model: cleaned and masked, its language, its parts, its rivals.
 
 Everything here reads text as data, in time that grows in proportion to its length, and raises on no text.
 """

@@ -5,30 +5,34 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from models.notes.vocabulary import fold
+from models.notes.vocabulary import fold, word_set
 
 # Fewer letters than this say nothing alone ("ok", "so") and go to the neighbour.
 MIN_LETTERS = 3
 
-_ABBREVIATIONS = frozenset(fold(word) for word in """
-e.g i.e etc vs approx ca incl excl dept mgr mgmt govt inc ltd co corp no nr tel ext fig st jr mr mrs ms dr prof sr sra srta
-z.b bzw d.h u.a lt wg inkl zzgl evtl ggf max min std tsd mio mrd hr fr str usw abt gf bsp vgl geb
+_ABBREVIATIONS = word_set("""
+e.g i.e etc vs approx ca incl excl dept mgr mgmt govt inc ltd co corp no nr tel ext fig st jr mr mrs ms dr prof sr sra
+srta z.b bzw d.h u.a lt wg inkl zzgl evtl ggf max min std tsd mio mrd hr fr str usw abt gf bsp vgl geb
 p.ex ex env m mme mlle cf av bd sté réf resp art tél
 p.ej aprox pág núm ud uds vd vds admón dpto tfno avda d dña
 es p.es sig dott ing avv geom rag ecc ns vs circa tot prec spett egr
 jan feb mar apr jun jul aug sep sept oct okt nov dec dez janv févr avr juil déc ene abr ago dic gen mag giu lug set ott
-""".split())
+""")
 
-# One expression, each branch of bounded length. "!?…" and line ends always part; "." is judged by what is before it.
+# One class of signs first, which `re` finds fast, then what must follow each; no branch looks back further than one
+# sign or repeats what another could match.
+_TURN = r"(?=(?:but|BUT|however|although|aber|jedoch|allerdings|mais|cependant|pero|sin embargo|ma|però)\b)"
 _BREAK = re.compile(
-    r"(?P<line>\n+)"
-    r"|(?P<end>[.!?…]{1,10}[)\"'»]{0,2})(?=\s)"
-    r"|(?P<sign>;| [+/|•·] | (?:[-–—]|--|->|=>|→) |\s[-*•](?= ))"
-    r"|(?P<turn>,? (?=(?:but|however|although|aber|jedoch|allerdings|mais|cependant|pero|sin embargo|ma|però)\b))",
-    re.IGNORECASE,
+    r"[\n.!?…;, ](?:"
+    r"(?<=\n)\n*(?:[-*•] )?"
+    r"|(?<=[.!?…])(?P<end>[.!?…]{0,9}[)\"'»]{0,2})(?=\s)"
+    r"|(?<=;)"
+    r"|(?<= )(?:[+/|•·*] |(?:[-\u2013\u2014]|--|->|=>|→) )"
+    rf"|(?<=,) {_TURN}|(?<= ){_TURN})"
 )
 _BEFORE = re.compile(r"[^\s(,;:/+]{1,20}\Z")
 _PLAIN_CHARACTERS = 24
+_DASHES = ",-\u2013\u2014"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +59,9 @@ def clauses(text: str) -> list[Clause]:
     spans: list[tuple[int, int]] = []
     at = 0
     for found in _BREAK.finditer(text):
-        if found["end"] == "." and _is_abbreviation(text, found.start()):
+        if found[0] == "." and _is_abbreviation(text, found.start()):
             continue
-        keep = found.end("end") if found["end"] else found.start()
+        keep = found.start() if found["end"] is None else found.end()
         spans.append((at, keep))
         at = found.end()
     spans.append((at, len(text)))
@@ -74,9 +78,9 @@ def clauses(text: str) -> list[Clause]:
 
 
 def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
-    while start < end and (text[start].isspace() or text[start] in ",-–—"):
+    while start < end and (text[start].isspace() or text[start] in _DASHES):
         start += 1
-    while start < end and (text[end - 1].isspace() or text[end - 1] in ",-–—"):
+    while start < end and (text[end - 1].isspace() or text[end - 1] in _DASHES):
         end -= 1
     return start, end
 
@@ -86,7 +90,7 @@ def _is_tiny(text: str, start: int, end: int) -> bool:
 
 
 def _is_abbreviation(text: str, dot: int) -> bool:
-    """Whether the full stop at `dot` belongs to the word before it: "approx.", "z.B.", "M.", "28.4. Anruf", "1. Runde"."""
+    """Whether the full stop at `dot` belongs to the word before it: "approx.", "z.B.", "28.4. Anruf"."""
     before = _BEFORE.search(text[max(dot - 20, 0) : dot])
     if before is None:
         return False

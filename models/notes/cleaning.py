@@ -30,7 +30,11 @@ _INVISIBLE = re.compile(
 )
 _BREAK = re.compile("\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 _BLANKS = re.compile(r"[^\S\n]+")
-_QUOTES = str.maketrans({**dict.fromkeys("‘’‚‛`´", "'"), **dict.fromkeys("“”„‟", '"')})
+_SINGLE, _DOUBLE = re.compile("[\u2018\u2019\u201a\u201b\u00b4`]"), re.compile("[“”„‟]")
+# What a printable text in compatibility form may still hold that is to be changed.
+_ODD = re.compile(
+    "  |[\u2018-\u201f\u00b4`\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +78,19 @@ class Cleaner:
         return Cleaned(text, tuple(dict.fromkeys(kinds)))
 
     def _once(self, text: str) -> tuple[str, tuple[str, ...]]:
-        text = normalised(without_markup(normalised(text)))
-        lines = [line for line in text.split("\n") if line_key(line) not in self._templates]
-        lines = without_signature(without_quotes(lines))
-        text, masked = self._mask(without_inline_signature("\n".join(lines)))
-        return normalised(bounded(text, MAX_CHARACTERS)), masked
+        text = normalised(text)
+        if "<" in text or "&" in text:
+            text = normalised(without_markup(text))
+        lines = text.split("\n")
+        if self._templates:
+            lines = [line for line in lines if line_key(line) not in self._templates]
+        if len(lines) > 1 or text.startswith(">"):
+            lines = without_signature(without_quotes(lines))
+        kept = without_inline_signature("\n".join(lines))
+        made, masked = self._mask(kept)
+        if made == text and len(made) <= MAX_CHARACTERS:
+            return text, masked
+        return normalised(bounded(made, MAX_CHARACTERS)), masked
 
 
 def clean(text: str) -> Cleaned:
@@ -91,10 +103,12 @@ _DEFAULT = Cleaner()
 
 def normalised(text: str) -> str:
     """Unicode's compatibility form (NFKC), no control and invisible signs, one kind of blank, line break and quote."""
+    if text.isprintable() and unicodedata.is_normalized("NFKC", text) and not _ODD.search(text):
+        return text.strip()
     text = _BREAK.sub("\n", text)
     if not text.isascii():
         text = unicodedata.normalize("NFKC", _INVISIBLE.sub("", text))
-    text = text.translate(_QUOTES)
+    text = _DOUBLE.sub('"', _SINGLE.sub("'", text))
     if not text.isprintable():
         text = "".join(sign if sign == "\n" or sign.isprintable() else " " for sign in text)
     lines = (_BLANKS.sub(" ", line).strip() for line in text.split("\n"))
@@ -134,7 +148,9 @@ def repeated_lines(texts: Iterable[str], at_least: int = 20, share: float = 0.01
     n = 0
     for text in texts:
         n += 1
-        lines = [line for line in normalised(without_markup(bounded(text, RAW_CHARACTERS))).split("\n") if has_words(line)]
+        lines = [
+            line for line in normalised(without_markup(bounded(text, RAW_CHARACTERS))).split("\n") if has_words(line)
+        ]
         keys = {line_key(line) for line in lines if len(line) >= 20 or line.endswith((":", "?"))}
         (among if len(lines) > 1 else alone).update(keys)
     needed = max(at_least, share * n)

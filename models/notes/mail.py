@@ -1,7 +1,7 @@
 """What is pasted around a note's own words: quoted mail, header blocks, signatures, contact blocks.
 
-Works line by line, so a text is read once whatever it holds. Nothing is cut that would leave the note empty: when a note
-*is* a pasted mail, its first message is what it says.
+Works line by line, so a text is read once whatever it holds. Nothing is cut that would leave the note empty: when a
+note *is* a pasted mail, its first message is what it says.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ SIGNATURE_CHARACTERS = 400
 LINE_CHARACTERS = 80
 
 _SEPARATOR = re.compile(
-    r"\s*[-_]{2,40}\s*(?:original message|original appointment|forwarded message|forwarded by|urspr[uü]ngliche nachricht"
+    r"\s*[-_]{2,40}\s*(?:original message|original appointment|forwarded message|forwarded by"
+    r"|urspr[uü]ngliche nachricht"
     r"|weitergeleitete nachricht|message d'origine|message original|message transf[eé]r[eé]|mensaje original"
     r"|mensaje reenviado|messaggio originale|messaggio inoltrato)\b|\s*_{20,}\s*$|\s*begin forwarded message:",
     re.IGNORECASE,
@@ -33,30 +34,40 @@ _SENDER = frozenset({"from", "von", "de", "da"})
 _QUOTED = re.compile(r"[ \t]*>[> \t|]*")
 
 _SIGN_OFF = (
-    r"(?:(?:with )?(?:best|kind|warm|kindest|warmest)(?: and \w+)? (?:regards|wishes)|best regards|regards|rgds|cheers|sincerely"
-    r"|yours (?:sincerely|faithfully|truly)|many thanks(?: and (?:best|kind) regards)?|thanks(?: again)?|thank you|all the best"
-    r"|mit (?:freundlichen|besten|herzlichen|sonnigen) gr(?:ü|ue)(?:ß|ss)en|(?:freundliche|beste|viele|liebe|herzliche|schöne)"
-    r" gr(?:ü|ue)(?:ß|ss)e|mfg|vg|lg|bg|(?:bien )?cordialement|bien à vous|sincères salutations|salutations distinguées|cdt"
-    r"|(?:un )?(?:cordial )?saludos?(?: cordial(?:es)?)?|atentamente|atte|(?:cordiali|distinti) saluti|(?:un )?cordiale? saluto"
+    r"(?:(?:with )?(?:best|kind|warm|kindest|warmest)(?: and \w+)? (?:regards|wishes)|best regards|regards|rgds"
+    r"|cheers|sincerely"
+    r"|yours (?:sincerely|faithfully|truly)|many thanks(?: and (?:best|kind) regards)?|thanks(?: again)?|thank you"
+    r"|all the best"
+    r"|mit (?:freundlichen|besten|herzlichen|sonnigen) gr(?:ü|ue)(?:ß|ss)en|(?:freundliche|beste|viele|liebe"
+    r"|herzliche|schöne)"
+    r" gr(?:ü|ue)(?:ß|ss)e|mfg|vg|lg|bg|(?:bien )?cordialement|bien à vous|sincères salutations"
+    r"|salutations distinguées|cdt"
+    r"|(?:un )?(?:cordial )?saludos?(?: cordial(?:es)?)?|atentamente|atte|(?:cordiali|distinti) saluti"
+    r"|(?:un )?cordiale? saluto"
     r"|saluti|sent from my \w+|von meinem \w+ gesendet|envoyé de mon \w+|enviado desde mi \w+|inviato da(?:l mio)? \w+"
     r"|get outlook for \w+)"
 )
 # "Thanks, John Doe" signs off; "Thanks, but they chose another" does not.
 _SIGNED = rf"(?-i:{CAPITAL}[\w.'-]{{0,30}}(?: {CAPITAL}[\w.'-]{{0,30}}){{0,2}}|\[person\])"
-_SIGN_OFF_LINE = re.compile(rf"\s*(?:{_SIGN_OFF}\s*[,.!–-]?\s?(?:{_SIGNED})?|--|—|__)\s*$", re.IGNORECASE)
+_SIGN_OFF_LINE = re.compile(rf"\s*(?:{_SIGN_OFF}\s*[,.!\u2013-]?\s?(?:{_SIGNED})?|--|—|__)\s*$", re.IGNORECASE)
 _SIGN_OFF_INLINE = re.compile(
-    r"(?<=[.!?)] )(?:best regards|kind regards|warm regards|mit freundlichen gr(?:ü|ue)(?:ß|ss)en|(?:bien )?cordialement"
+    r"(?<=[.!?)] )(?:best regards|kind regards|warm regards|mit freundlichen gr(?:ü|ue)(?:ß|ss)en"
+    r"|(?:bien )?cordialement"
     r"|saludos cordiales|un (?:cordial )?saludo|(?:cordiali|distinti) saluti)\b",
     re.IGNORECASE,
 )
+# Each of the phrases above holds one of these: without one the expression is not tried.
+_SIGN_OFF_STEMS = ("regards", "freundlichen gr", "cordialement", "salud", "saluti")
 _POSTSCRIPT = re.compile(r"\s*p\.?\s?s\.?\b", re.IGNORECASE)
 _CONTACT_LINE = re.compile(
-    r"\[(?:phone|email|link)\]|\b(?:tel|phone|fax|mobile?|mobil|cell|tél|móvil|cellulare)\b\.?\s?:?\s?\+?[\d(]|@\w+\.\w|\bwww\."
+    r"\[(?:phone|email|link)\]|\b(?:tel|phone|fax|mobile?|mobil|cell|tél|móvil|cellulare)\b\.?\s?:?\s?\+?[\d(]"
+    r"|@\w+\.\w|\bwww\."
     r"|\+\d[\d ()-]{6,}|https?://",
     re.IGNORECASE,
 )
 _DISCLAIMER = re.compile(
-    r"\bintended (?:solely |only |exclusively )?for the\b|\bintended recipient|\b(?:diese|dieses) e-?mail\b.{0,40}\bvertraulich"
+    r"\bintended (?:solely |only |exclusively )?for the\b|\bintended recipient|\b(?:diese"
+    r"|dieses) e-?mail\b.{0,40}\bvertraulich"
     r"|\bce (?:message|courriel)\b.{0,60}\bconfidentiel|\beste (?:mensaje|correo)\b.{0,60}\bconfidencial"
     r"|\bquest[oa] (?:messaggio|e-?mail)\b.{0,60}\briservat|\bconsider the environment before",
     re.IGNORECASE,
@@ -127,24 +138,24 @@ def _unquoted(lines: list[str], replied: bool) -> list[str]:
 def without_signature(lines: list[str]) -> list[str]:
     """Drop the sign-off, with the short lines after it, and a block of contact data at the end."""
     lines = [line for line in lines if not _DISCLAIMER.search(line)]
-    while True:
-        end = _signature_start(lines)
-        if end is None:
-            return lines
-        lines = lines[:end]
+    first = next((at for at, line in enumerate(lines) if has_words(line)), len(lines))
+    end = len(lines)
+    while (start := _signature_start(lines, first, end)) is not None:
+        end = start
+    return lines[:end]
 
 
-def _signature_start(lines: list[str]) -> int | None:
-    """The line at which the last signature begins, or None."""
+def _signature_start(lines: list[str], first: int, end: int) -> int | None:
+    """The line at which the last signature of lines[:end] begins, or None; line `first` and those before it stay."""
     seen = characters = contacts = 0
-    for at in range(len(lines) - 1, 0, -1):
+    for at in range(end - 1, first, -1):
         line = lines[at]
         if _SIGN_OFF_LINE.match(line):
-            return at if any(has_words(before) for before in lines[:at]) else None
+            return at
         if line.strip():
             seen, characters = seen + 1, characters + len(line)
             contacts += bool(_CONTACT_LINE.search(line))
-        elif seen >= 2 and contacts and any(has_words(before) for before in lines[:at]):
+        elif seen >= 2 and contacts:
             return at
         long = seen > SIGNATURE_LINES or characters > SIGNATURE_CHARACTERS or len(line) > LINE_CHARACTERS
         if long or _is_prose(line) or _POSTSCRIPT.match(line):
@@ -164,12 +175,15 @@ def _is_prose(line: str) -> bool:
 
 def without_inline_signature(text: str) -> str:
     """Drop a sign-off after the last sentence of a text whose line breaks were lost: "... Kind regards, John"."""
-    found = None
-    for found in _SIGN_OFF_INLINE.finditer(text):
-        pass
-    if found is not None and len(text) - found.end() <= LINE_CHARACTERS and "\n" not in text[found.end() :]:
-        return text[: found.start()].rstrip()
-    return text
+    low = text.lower()
+    if not any(sign in low for sign in _SIGN_OFF_STEMS):
+        return text
+    end = len(text)
+    for found in reversed(list(_SIGN_OFF_INLINE.finditer(text))):
+        if end - found.end() > LINE_CHARACTERS or "\n" in text[found.end() : end]:
+            break
+        end = found.start()
+    return text[:end].rstrip()
 
 
 def has_words(line: str) -> bool:

@@ -1,8 +1,8 @@
 """Personal data taken out of a note: what stands in its place says of what kind it was.
 
 Masked: e-mail addresses, telephone numbers, the path and query of web addresses (they carry tokens), IBANs (checked by
-their check digits), card numbers (Luhn's check), people after a title ("Mrs. Smith"), a greeting ("Hi John"), or a verb of
-contact ("spoke to Dana"), and the names that are passed in (contacts, users).
+their check digits), card numbers (Luhn's check), people after a title ("Mrs. Smith"), a greeting ("Hi John"), or "spoke
+to" and its like, and the names that are passed in (contacts, users).
 
 Not caught, and nobody should rely on it: a name that stands alone ("Dana loved it") unless it is passed in, names in
 lower case after a verb ("spoke to dana"), nicknames and initials, postal addresses, customer and passport numbers,
@@ -25,13 +25,12 @@ from models.notes.vocabulary import (
     FIRST_NAMES,
     IBAN,
     LINK,
-    MONTHS,
     NAMES_THAT_ARE_WORDS,
     NO_RIVAL,
     PERSON,
     PHONE,
-    WEEKDAYS,
     fold,
+    word_set,
 )
 
 # Repeats are bounded and starts anchored by look-behind: each expression is linear in the text's length.
@@ -40,9 +39,11 @@ _EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,5
 _IBAN = re.compile(r"(?<!\w)[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?!\w)")
 _CARD = re.compile(r"(?<![\d.,])\d(?:[ -]?\d){12,18}(?!\d)")
 _PHONE = re.compile(r"(?<![\w.,/+-])(?:\+|\()?\d(?:[ ().\-/]{0,3}\d){6,15}(?!\d)")
+_DIGIT = re.compile(r"\d")
 _DATE = re.compile(r"(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.](?:\d{4}|\d{2}))(?!\d)")
 _TELEPHONE_WORD = re.compile(
-    r"(?:\btel|\bphone|\bmobile?|\bcell|\bfax|\bhandy|\bmobil|\bt[eé]l[eé]phone|\bm[oó]vil|\btfno|\btelefono|\bcellulare"
+    r"(?:\btel|\bphone|\bmobile?|\bcell|\bfax|\bhandy|\bmobil|\bt[eé]l[eé]phone|\bm[oó]vil|\btfno|\btelefono"
+    r"|\bcellulare"
     r"|\bcall|\bwhatsapp)\w{0,6}[.:]{0,2} ?\(?$",
     re.IGNORECASE,
 )
@@ -50,7 +51,7 @@ _GROUPED = re.compile(r"\(?\d{3}\)?[-. ]\d{3}[-. ]\d{4}|[6-9]\d\d[ .-]\d{3}[ .-]
 _MONEY_BEFORE = re.compile(r"(?:[€$£]|\b(?:eur|usd|chf|gbp)) ?$", re.IGNORECASE)
 _MONEY_AFTER = re.compile(r" ?(?:[€$£%]|(?:eur|usd|chf|gbp|k|m|mio)\b)", re.IGNORECASE)
 
-_NAME = rf"{CAPITAL}(?:[^\W\d_]|['’-](?=[^\W\d_])){{1,30}}"
+_NAME = rf"{CAPITAL}(?:[^\W\d_]|['\u2019-](?=[^\W\d_])){{1,30}}"
 _INITIAL = rf"{CAPITAL}\.? ?"
 _PARTICLE = r"(?:(?:von|van|de|del|della|di|da|du|le|la|zu|der|den|ter)\s){0,2}"
 _FULL = rf"(?:{_INITIAL})?{_PARTICLE}{_NAME}(?:[ ](?:{_INITIAL}(?=[ ]?{CAPITAL}))?{_PARTICLE}{_NAME}){{0,2}}"
@@ -65,17 +66,46 @@ _GREETING = (
     r"|Hola|Estimad[oa]|Querid[oa]|Buenos días|Ciao|Gentile|Egregio|Buongiorno|Salve|Car[oa])"
 )
 _CONTACT = (
-    r"(?:(?:spoke|speaking|talked|talking|chatted|met|meeting|call|lunch|demo|emailed) (?:to|with|w/)|heard from|email from|emailed"
+    r"(?:(?:spoke|speaking|talked|talking|chatted|met|meeting|call|lunch|demo|emailed) (?:to|with|w/)|heard from"
+    r"|email from|emailed"
     r"|according to|reached out to|gesprochen mit|telefonat mit|gespräch mit|termin mit|rücksprache mit|laut"
     r"|parlé (?:à|avec)|échangé? avec|appel avec|rdv avec|vu avec|selon|hablado con|hablé con|reunión con"
     r"|llamada con|según|parlato con|sentito|incontro con|riunione con|secondo)"
 )
 _AFTER_TITLE = re.compile(rf"(?<!\w)((?:{_TITLE}\s?){{1,3}}\s?){_FULL}")
-_AFTER_GREETING = re.compile(rf"(?<!\w)(?i:({_GREETING}),?) (?!{_TITLE})({_FULL})(?=\s*(?:[,!.:;–-]|\n|\Z)|\s+(?:and|und|et|y|e)\s)")
+_AFTER_GREETING = re.compile(
+    rf"(?<!\w)(?i:({_GREETING}),?) (?!{_TITLE})({_FULL})(?=\s*(?:[,!.:;\u2013-]|\n|\Z)|\s+(?:and|und|et|y|e)\s)"
+)
 # A role may stand before the name: "call with CFO Anna".
 _AFTER_CONTACT = re.compile(rf"(?<!\w)(?i:({_CONTACT})) (?:[A-Z]{{2,4}} )?(?!{_TITLE})({_NAME}(?: {_NAME}){{0,2}})")
-_NOT_GREETED = frozenset("all team everyone everybody there folks both sir madam ladies guys zusammen alle leute tous toutes"
-                         " todos tutti equipo equipe".split())  # fmt: skip
+
+
+def _written(text: str) -> frozenset[str]:
+    """Words with and without their accents."""
+    return frozenset(text.split()) | word_set(text)
+
+
+_LETTERS = re.compile(r"[^\W\d_]+")
+_SHORT_TITLES = ("M.", "H.", "D.", "Fr.", "Don ", "don ")
+# The first word of each title, greeting and phrase of contact: without one of them the expressions are not tried.
+_TITLE_WORDS = _written("""
+mr mrs ms hr hrn mme mlle sr sra srta sig dr dra dott ing avv geom rag prof dipl dña miss mister herr herrn frau
+fräulein monsieur madame mademoiselle maître señor señora señorita doña signora signore signori signor signorina
+dottor dottore dottoressa ingegner avvocato
+""")
+_GREETING_WORDS = _written("""
+hi hello hey dear hallo liebe lieber guten servus moin sehr bonjour salut cher chère ch hola estimado estimada querido
+querida buenos ciao gentile egregio buongiorno salve caro cara
+""")
+_CONTACT_WORDS = _written("""
+spoke speaking talked talking chatted met meeting call lunch demo emailed heard email according reached gesprochen
+telefonat gespräch termin rücksprache laut parlé échange échangé appel rdv vu selon hablado hablé reunión llamada
+según parlato sentito incontro riunione secondo
+""")
+_NOT_GREETED = word_set("""
+all team everyone everybody there folks both sir madam ladies guys zusammen alle leute tous toutes todos tutti equipo
+equipe
+""")
 
 
 def luhn(digits: str) -> bool:
@@ -121,18 +151,28 @@ class Masking:
             kinds.append(mask.strip("[]"))
             return mask
 
-        text = _LINK.sub(lambda match: _bare_link(match, put), text)
-        text = _EMAIL.sub(lambda match: put(EMAIL), text)
-        text = _IBAN.sub(lambda match: _iban(match, put), text)
-        text = _CARD.sub(lambda match: _card(match, put), text)
-        text = _PHONE.sub(lambda match: put(PHONE) if _is_phone(match) else match.group(), text)
+        # What cannot match is not tried: most notes hold neither an address nor seven digits nor a title.
+        if "://" in text or "www." in text.lower():
+            text = _LINK.sub(lambda match: _bare_link(match, put), text)
+        if "@" in text:
+            text = _EMAIL.sub(lambda match: put(EMAIL), text)
+        if len(_DIGIT.findall(text)) >= 7:
+            text = _IBAN.sub(lambda match: _iban(match, put), text)
+            text = _CARD.sub(lambda match: _card(match, put), text)
+            text = _PHONE.sub(lambda match: put(PHONE) if _is_phone(match) else match.group(), text)
         text = self._names(text, put)
         return text, tuple(dict.fromkeys(kinds))
 
     def _names(self, text: str, put: Callable[[str], str]) -> str:
-        text = _AFTER_TITLE.sub(lambda match: match[1] + put(PERSON), text)
-        text = _AFTER_GREETING.sub(lambda match: self._greeted(match, put), text)
-        text = _AFTER_CONTACT.sub(lambda match: self._contacted(match, put), text)
+        words = set(_LETTERS.findall(text.lower()))
+        if not words.isdisjoint(_TITLE_WORDS) or any(title in text for title in _SHORT_TITLES):
+            text = _AFTER_TITLE.sub(lambda match: match[1] + put(PERSON), text)
+        if not words.isdisjoint(_GREETING_WORDS):
+            text = _AFTER_GREETING.sub(lambda match: self._greeted(match, put), text)
+        if not words.isdisjoint(_CONTACT_WORDS):
+            text = _AFTER_CONTACT.sub(lambda match: self._contacted(match, put), text)
+        if not self._known:
+            return text
         kept = bytearray(len(text))
         for mention in self._kept.find(text):
             kept[mention.start : mention.end] = b"\1" * (mention.end - mention.start)
@@ -150,10 +190,10 @@ class Masking:
 
     def _contacted(self, match: re.Match[str], put: Callable[[str], str]) -> str:
         words = [fold(word) for word in match[2].split()]
-        if words[0] in WEEKDAYS | MONTHS | NO_RIVAL or self._kept.find(match[2]) or match[2].isupper():
+        if words[0] in NO_RIVAL or self._kept.find(match[2]) or match[2].isupper():
             return match.group()
         # "spoke to Dana Monday": the name ends before a word that is none. "met with Anna GF" keeps what she is.
-        taken = next((n for n, word in enumerate(words) if n and word in WEEKDAYS | MONTHS | NO_RIVAL), len(words))
+        taken = next((n for n, word in enumerate(words) if n and word in NO_RIVAL), len(words))
         if words[0] in FIRST_NAMES or taken < len(words):
             taken = min(taken, 2)
         rest = match[2].split()[taken:]

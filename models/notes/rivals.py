@@ -6,57 +6,71 @@ import re
 from collections.abc import Collection
 
 from models.notes.names import Mention, NameIndex
-from models.notes.vocabulary import CAPITAL, FIRST_NAMES, LEGAL_FORMS, MONTHS, NO_RIVAL, WEEKDAYS, fold
+from models.notes.vocabulary import CAPITAL, FIRST_NAMES, LEGAL_FORMS, NO_RIVAL, fold
+
+# Before the name.
+_BEFORE = """
+chose|chosen|choosing|picked|selected|preferred|prefer|prefers|lost vs|lost against|losing to|outbid by|replaced by
+stayed with|staying with|stuck with|sticking with|renewed with|remain with|remained with|signed up with|signing with
+switched to|switched over to|switching to|moved to|moved over to|moving to|defected to|already using|already use
+already with|already on|already has|already have|currently using|currently use|currently with|currently on|still using
+still with|still on|contract went to|deal went to|order went to|award went to|awarded to|keeping|decided on
+decided for|zuschlag ging an|zuschlag geht an|zuschlag bekam|zuschlag bekommt|zuschlag erhielt|zuschlag hat
+auftrag ging an|auftrag geht an|auftrag bekam|auftrag bekommt|auftrag erhielt|auftrag hat|vergeben an|bleibt bei
+bleiben bei|wechseln zu|wechselt zu|gehen zu|gegangen zu|nutzen bereits|nutzen schon|nutzt bereits|nutzt schon
+haben bereits|haben schon|entschieden für|entscheiden sich für|entschied sich für|choisi|choisit|choisissent|retenu
+préféré|préfèrent|parti chez|partis chez|partent chez|parti avec|partis avec|partent avec|perdu vs|perdue vs
+reste chez|restent chez|restent avec|utilisent déjà|ont déjà|déjà chez|déjà équipé de|déjà équipés de|eligieron|eligió
+elegido|eligen|escogieron|escogido|escogió|prefirieron|preferido|prefieren|optado por|optaron por|optan por|siguen con
+sigue con|se va con|se fue con|se han ido con|adjudicado|adjudicada|ya usan|ya tienen|ya trabajan con|scelto|scelgono
+preferito|preferiscono|andati da|passati a|passati ad|passati con|assegnato|assegnata|rimasti con|restano con
+rimangono con|usano già|utilizzano già|hanno già
+"""
+# Before the name, which may here be in lower case: after "chose" or "already" anything may follow.
+_BEFORE_LOWER = """
+went with|going with|gone with|went w|signed with|signed w|lost to|lost it to|lost this to|lost the deal to
+lost out to|beaten by|beat by|undercut by|verloren an|verloren gegen|gewechselt zu|signé avec|signé chez|perdu contre
+perdue contre|perdu face à|perdue face à|firmado con|firmaron con|se van con|se fueron con|se quedan con
+se quedaron con|perdido contra|perdida contra|perdido frente a|firmato con|andati con|perso contro|persa contro
+"""
+# After the name, behind an auxiliary verb ("hat gewonnen", "a été retenu") or not.
+_AFTER = """
+over us|instead of us|got it|won it|took it|got the deal|won the deal|got the contract|won the contract|undercut us
+beat us|outbid us|came in at|came in with|customer now|customers now|statt uns|gewonnen|den zuschlag|den auftrag
+été retenu|été retenue|été choisi|été choisie|gagné|remporté|emporté|lo ha llevado|llevado|nos ganó|ganado|vinto
+al posto nostro
+"""
+# German: "für X entschieden", with the verb at the end.
+_VERB_LAST = "entschieden|entscheiden|entschied|gewechselt|gegangen"
 
 # Up to three words with a capital, "&" between them allowed ("Kessler & Voigt"); or one in lower case ("plandesk").
 _WORD = rf"{CAPITAL}[\w'+-]{{0,30}}(?:\.\w{{2,12}})?"
 _NAME = rf"{_WORD}(?: (?:& )?{_WORD}){{0,2}}"
 _LOWER = r"[^\W\d_A-Z][\w-]{3,30}(?:\.\w{2,12})?"
 _ARTICLE = r"(?:(?:the|die|den|der|das|la|le|el|il|lo|a|with|con|bei|an)\s)?"
-
-# What stands before the name. No unbounded repeat may stand here: all are tried at every word.
-_BEFORE = (
-    # English
-    r"(?:went|gone|going) with", r"(?:lost|losing)(?: it| this| the deal| out)? (?:to|vs|against)",
-    r"(?:chose|chosen|choosing|picked|selected|preferred|prefer)", r"(?:beaten|beat|undercut|replaced|outbid) by",
-    r"(?:signed|signing|stayed|staying|stuck|sticking|renewed|remain|remained) (?:up )?(?:with|w/)", r"went w/",
-    r"(?:switched|switching|moved|moving|defected) (?:over )?to", r"(?:already|currently|still) (?:using|use|with|on|has|have)",
-    r"(?:contract|deal|order|award|it) went to", r"awarded to", r"keeping",
-    # German
-    r"(?:zuschlag|auftrag) (?:ging|geht|bekam|bekommt|erhielt|hat)(?: an)?", r"(?:verloren|vergeben) an", r"verloren gegen",
-    r"bleib(?:t|en) bei", r"(?:wechseln|wechselt|gewechselt|gehen|gegangen) zu", r"(?:nutzen|nutzt|verwenden|haben) (?:bereits|schon)",
-    # French
-    r"(?:choisi|choisit|choisissent|retenu|préféré|préfèrent)", r"signé (?:avec|chez)", r"(?:parti|partis|partent) (?:chez|avec|sur)",
-    r"perdue? (?:contre|face à|vs)", r"(?:reste|restent) (?:chez|avec)", r"(?:utilisent|ont) déjà", r"déjà (?:chez|équipés? de)",
-    # Spanish
-    r"(?:eligieron|eligió|elegido|eligen|escogieron|escogido|escogió|prefirieron|preferido|prefieren)",
-    r"(?:optado|optaron|optan) por", r"(?:firmado|firmaron|siguen|sigue) con", r"se (?:van|fueron|quedan|quedaron|va|fue|han ido) con",
-    r"adjudicad[oa]", r"perdid[oa] (?:contra|frente a)", r"ya (?:usan|tienen|trabajan)",
-    # Italian
-    r"(?:scelto|scelgono|preferito|preferiscono)", r"firmato con", r"(?:andati|passati) (?:con|da|a|ad)", r"pers[oa] contro",
-    r"assegnat[oa]", r"(?:rimasti|restano|rimangono) con", r"(?:usano|utilizzano|hanno) già",
-)  # fmt: skip
-_CHOSEN = re.compile(rf"(?<!\w)(?i:{'|'.join(_BEFORE)}) (?i:{_ARTICLE})({_NAME})")
-# Only after these may a name be in lower case: after "chose" or "already" follows anything.
-_CHOSEN_LOWER = re.compile(
-    r"(?<!\w)(?i:(?:went|going|gone|signed) (?:with|w/)|lost(?: it| this| the deal)? to|(?:beaten|beat|undercut) by"
-    r"|verloren (?:an|gegen)|gewechselt zu|signé (?:avec|chez)|perdue? (?:contre|face à)|(?:firmado|firmaron) con"
-    r"|se (?:van|fueron|quedan) con|perdid[oa] contra|firmato con|andati con|pers[oa] contro"
-    rf") (?i:{_ARTICLE})({_LOWER})"
+_NEXT = re.compile(rf"/? (?i:{_ARTICLE})({_NAME})")
+_NEXT_LOWER = re.compile(rf"/? (?i:{_ARTICLE})({_LOWER})")
+_LAST = re.compile(rf"(?<!\w)({_NAME}) (?:(?:a|hat|ha|has|had|qui a|se|se lo ha) |l'a )?\Z")
+_LAST_FOR = re.compile(rf"(?<!\w)(?i:für|zu) (?i:{_ARTICLE})({_NAME}|{_LOWER}) (?:als \w{{1,30}} )?\Z")
+_BACK = 120
+# A word in lower case is a name only where the clause ends with it, not in "went with cheaper hardware".
+_ENDS = re.compile(
+    r"\s*(?:[.,;:!?()+/-]|\n|\Z)|\s+(?:for|on|because|since|instead|bc|after|entschieden)\b", re.IGNORECASE
 )
-_DECIDED = re.compile(rf"(?<!\w)(?i:für) (?i:{_ARTICLE})({_NAME}|{_LOWER})(?= (?i:(?:als \w{{1,30}} )?entsch(?:ieden|eiden|ied)))")
-_DECIDED_FOR = re.compile(rf"(?<!\w)(?i:entsch(?:ieden|eiden|ied)(?: sich)? für|decided (?:on|for)) (?i:{_ARTICLE})({_NAME})")
-_AFTER = (
-    r"(?:over|instead of) us", r"(?:got|won|has|took) (?:it|the deal|the contract)", r"(?:undercut|beat|outbid) us", r"came in (?:at|with)",
-    r"customers? now", r"statt uns", r"hat (?:gewonnen|den zuschlag|den auftrag)", r"a (?:été retenue?|gagné|remporté)", r"l'a emporté",
-    r"a été (?:choisie?|retenue?)", r"qui a été (?:choisie?|retenue?)", r"se lo (?:ha llevado|llevó|lleva)", r"nos ganó",
-    r"ha (?:vinto|ganado)", r"al posto nostro",
-)  # fmt: skip
-_PREFERRED = re.compile(rf"(?<!\w)({_NAME}) (?i:{'|'.join(_AFTER)})(?!\w)")
-# A word in lower case is a name only where the clause ends with it, not where it goes on ("went with cheaper hardware").
-_ENDS = re.compile(r"\s*(?:[.,;:!?()+/-]|\n|\Z)|\s+(?:for|on|because|since|instead|bc|after|entschieden)\b", re.IGNORECASE)
 
-_NOBODY = NO_RIVAL | WEEKDAYS | MONTHS
+
+def _cues() -> NameIndex:
+    """Where a name may stand next to: phrases, found like known names, each with the kind of its list as name."""
+    index = NameIndex(())
+    for kind, phrases in (("lower", _BEFORE_LOWER), ("before", _BEFORE), ("after", _AFTER), ("verb", _VERB_LAST)):
+        for phrase in phrases.replace("\n", "|").split("|"):
+            tokens = fold(phrase).replace("'", " ").split()
+            if tokens:
+                index.add(tokens, kind)
+    return index
+
+
+_CUES = _cues()
 
 
 class RivalFinder:
@@ -73,7 +87,7 @@ class RivalFinder:
     """
 
     def __init__(self, known: Collection[str] = ()) -> None:
-        self._known = NameIndex(name for name in known if re.sub(r"[\W_]", "", fold(name)) not in _NOBODY)
+        self._known = NameIndex(name for name in known if re.sub(r"[\W_]", "", fold(name)) not in NO_RIVAL)
 
     def __call__(self, text: str) -> list[Mention]:
         """Mentions in order, none overlapping; a name is as the CRM writes it, or as the note does if it is unknown."""
@@ -81,12 +95,11 @@ class RivalFinder:
         taken = bytearray(len(text))
         for mention in found:
             taken[mention.start : mention.end] = b"\1" * (mention.end - mention.start)
-        for pattern in (_CHOSEN, _CHOSEN_LOWER, _DECIDED, _DECIDED_FOR, _PREFERRED):
-            for match in pattern.finditer(text):
-                span = _name_in(text, *match.span(1))
-                if span and not any(taken[slice(*span)]):
-                    found.append(Mention(*span, text[slice(*span)]))
-                    taken[slice(*span)] = b"\1" * (span[1] - span[0])
+        for cue in _CUES.find(text):
+            span = _beside(text, cue)
+            if span and not any(taken[slice(*span)]):
+                found.append(Mention(*span, text[slice(*span)]))
+                taken[slice(*span)] = b"\1" * (span[1] - span[0])
         return sorted(found, key=lambda mention: mention.start)
 
 
@@ -95,9 +108,21 @@ def rivals_in(text: str, known: Collection[str]) -> list[Mention]:
     return RivalFinder(known)(text)
 
 
+def _beside(text: str, cue: Mention) -> tuple[int, int] | None:
+    """Where the name beside a phrase stands, if one does."""
+    if cue.name in {"after", "verb"}:
+        back = max(cue.start - _BACK, 0)
+        match = (_LAST if cue.name == "after" else _LAST_FOR).search(text[back : cue.start])
+        return _name_in(text, back + match.start(1), back + match.end(1)) if match else None
+    match = _NEXT.match(text, cue.end)
+    if match is None and cue.name == "lower":
+        match = _NEXT_LOWER.match(text, cue.end)
+    return _name_in(text, *match.span(1)) if match else None
+
+
 def _name_in(text: str, start: int, end: int) -> tuple[int, int] | None:
     """The part of text[start:end] that can be a firm's name, or None."""
-    words = [match for match in re.finditer(r"[^\s&]+", text[start:end])]
+    words = list(re.finditer(r"[^\s&]+", text[start:end]))
     while words and _is_nobody(words[-1][0]):
         words.pop()
     while words and _is_nobody(words[0][0]):
@@ -112,10 +137,10 @@ def _name_in(text: str, start: int, end: int) -> tuple[int, int] | None:
 
 def _stem(word: str) -> str:
     """A word without possessive and punctuation at its end: "Nimbral's" is Nimbral."""
-    return re.sub(r"['’]s?$|[-'+.]+$", "", word)
+    return re.sub(r"['\u2019]s?$|[-'+.]+$", "", word)
 
 
 def _is_nobody(word: str) -> bool:
     stem = fold(_stem(word))
     parts = [part for part in stem.split("-") if part]
-    return len(stem) < 2 or stem.removesuffix("s") in _NOBODY or all(part in _NOBODY for part in parts)
+    return len(stem) < 2 or stem.removesuffix("s") in NO_RIVAL or all(part in NO_RIVAL for part in parts)

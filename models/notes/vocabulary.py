@@ -1,4 +1,4 @@
-"""Words that several questions about a note share: days and months, titles, frequent first names, words that are no name.
+"""Words that several questions about a note share: days and months, first names, words that are no name of a rival.
 
 All are kept folded (`fold`: lower case, without accents), because sellers write "fevrier" and "FÉVRIER" alike.
 """
@@ -14,15 +14,16 @@ MASKS = (PERSON, EMAIL, PHONE, LINK, IBAN, CARD)
 # A capital letter of a European alphabet, for `re`, which has no \p{Lu}.
 CAPITAL = "[A-ZÀ-ÖØ-ÞĀĂĄĆČĎĐĒĖĘĚĞĢĪĮİĶĹĻĽŁŃŅŇŌŐŒŔŘŚŞŠŤŪŮŰŲŹŻŽ]"
 
-_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
+_WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*")
+
+_ACCENTS = re.compile("[\u0300-\u036f]+")
 
 
 def fold(text: str) -> str:
     """Lower case without accents: "Février" and "FEVRIER" are one word. The length may change."""
     if text.isascii():
         return text.lower()
-    apart = unicodedata.normalize("NFKD", text.casefold())
-    return "".join(letter for letter in apart if not unicodedata.combining(letter))
+    return _ACCENTS.sub("", unicodedata.normalize("NFKD", text.casefold()))
 
 
 def words_of(text: str) -> list[str]:
@@ -30,11 +31,12 @@ def words_of(text: str) -> list[str]:
     return _WORD.findall(text)
 
 
-def _set(text: str) -> frozenset[str]:
+def word_set(text: str) -> frozenset[str]:
+    """The folded words of a list that is written out."""
     return frozenset(fold(text).split())
 
 
-WEEKDAYS = _set("""
+WEEKDAYS = word_set("""
 monday tuesday wednesday thursday friday saturday sunday mon tue tues wed thu thur thurs fri sat sun
 montag dienstag mittwoch donnerstag freitag samstag sonnabend sonntag
 lundi mardi mercredi jeudi vendredi samedi dimanche
@@ -42,7 +44,7 @@ lunes martes miércoles jueves viernes sábado domingo
 lunedì martedì mercoledì giovedì venerdì sabato domenica
 """)
 
-MONTHS = _set("""
+MONTHS = word_set("""
 january february march april may june july august september october november december
 jan feb mar apr jun jul aug sep sept oct nov dec
 januar jänner februar märz mai juni juli oktober dezember mrz okt dez
@@ -52,7 +54,7 @@ gennaio febbraio aprile maggio giugno luglio settembre ottobre dicembre gen mag 
 """)
 
 # Frequent first names that are not also a frequent word of a note (so no Will, Mark, Bill, Grant, Rich, Pat, Drew).
-FIRST_NAMES = _set("""
+FIRST_NAMES = word_set("""
 aaron adam alan alex alexander alice amanda amy andrea andrew angela ann anna anne anthony barbara ben benjamin beth
 brian carl carol caroline catherine charles charlotte chloe chris christian christina christine christopher claire
 claudia dan daniel dave david deborah dennis diana don donald dorothy edward elena elisabeth elizabeth emily emma eric
@@ -89,7 +91,7 @@ stefano tiziana tommaso umberto valentina valerio vincenzo vittorio
 """)
 
 # Names of people that are words of a sales note too: never masked by a part of a known name alone.
-NAMES_THAT_ARE_WORDS = _set("""
+NAMES_THAT_ARE_WORDS = word_set("""
 price prices budget may will mark bill rich grant chase case cash cost sales long short young king major day summer
 winter mark frank drew pat art bond best bright brown bush cook cross dean deal early fair field fields fine fox free
 gold good grand green grey hand hard head hill holder home hope house hunt iron joy just key lack land lane law lead
@@ -102,7 +104,8 @@ bueno caro cara cruz precio rico delgado moreno costa bianchi bianco nero rosso 
 """)
 
 # Words that stand where a rival's name could stand, and are none.
-NO_RIVAL = _set("""
+NO_RIVAL = (
+    word_set("""
 a an the it its this that these those he him her his she they them their us we our ours i me my you your one ones two
 another other others someone somebody anyone everyone else something nothing anything everything none no not both
 either same different cheaper better best bigger larger local lower higher less more existing current present new old
@@ -130,7 +133,10 @@ presupuesto coste proyecto interno interna local central matriz casa grupo clien
 lo gli i uno altro altra altri altre qualcuno nessuno niente nulla noi loro lui lei concorrente concorrenti concorrenza
 fornitore fornitori soluzione strumento sistema offerta prezzo costo progetto interno interna locale casa gruppo
 capogruppo cliente attuale solito più meno
-""") | WEEKDAYS | MONTHS
+""")
+    | WEEKDAYS
+    | MONTHS
+)
 
 # Legal forms: part of a firm's name, never by themselves one, and no part of what tells two firms apart.
-LEGAL_FORMS = _set("inc ltd llc llp plc corp co gmbh ag kg se ohg ug sa sas sarl sl slu srl spa bv nv ab as oy aps")
+LEGAL_FORMS = word_set("inc ltd llc llp plc corp co gmbh ag kg se ohg ug sa sas sarl sl slu srl spa bv nv ab as oy aps")

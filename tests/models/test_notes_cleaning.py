@@ -9,12 +9,18 @@ from models.notes.cleaning import CUT, MAX_CHARACTERS, RAW_CHARACTERS, line_key
 
 # Pieces that cleaning looks for, so that generated texts hold them more often than chance would.
 PIECES = st.sampled_from([
-    "Best regards", "Mit freundlichen Grüßen", "Cordialement,", "Un saludo", "Distinti saluti", "--", "> ", ">> ", "\n", "\n\n",
-    "On Mon, 3 May 2026, Dana Whitfield wrote:", "Am 3.5. schrieb Uwe:", "-----Original Message-----", "From: a", "To: b",
-    "Subject: c", "Von: a", "An: b", "Betreff: c", "De : a", "Objet : c", "<p>", "</p>", "<br/>", "<!--", "-->", "<script>", "&amp;",
-    "&lt;", "lt;", "amp;", "#60;", "&#x1F600;", "<", "&", "Hi John,", "spoke to Dana", "Mr. Smith", "M. ", "Dana Whitfield", "j@d.com",
-    "+49 711 1234567", "Tel: 0711 123456", "https://a.b/c?d=e", "www.", "price too high", "no budget", ". ", " ", "\u200b", "\u00a0",
-    "\x00", "\u2028", "🙂", "é", "e\u0301", "ﬁ", "＜", "\u0345", "PS: ", "DE89 3704 0044 0532 0130 00", "4111 1111 1111 1111", "[person]", "…",
+    "Best regards", "Mit freundlichen Grüßen", "Cordialement,", "Un saludo", "Distinti saluti", "--", "> ", ">> ",
+    "\n", "\n\n",
+    "On Mon, 3 May 2026, Dana Whitfield wrote:", "Am 3.5. schrieb Uwe:", "-----Original Message-----", "From: a",
+    "To: b",
+    "Subject: c", "Von: a", "An: b", "Betreff: c", "De : a", "Objet : c", "<p>", "</p>", "<br/>", "<!--", "-->",
+    "<script>", "&amp;",
+    "&lt;", "lt;", "amp;", "#60;", "&#x1F600;", "<", "&", "Hi John,", "spoke to Dana", "Mr. Smith", "M. ",
+    "Dana Whitfield", "j@d.com",
+    "+49 711 1234567", "Tel: 0711 123456", "https://a.b/c?d=e", "www.", "price too high", "no budget", ". ", " ",
+    "\u200b", "\u00a0",
+    "\x00", "\u2028", "🙂", "é", "e\u0301", "ﬁ", "\uff1c", "\u0345", "PS: ", "DE89 3704 0044 0532 0130 00",
+    "4111 1111 1111 1111", "[person]", "…",
 ])  # fmt: skip
 NOTES = st.one_of(st.text(max_size=200), st.lists(st.one_of(PIECES, st.text(max_size=4)), max_size=25).map("".join))
 
@@ -38,9 +44,12 @@ def test_cleaning_never_raises_and_what_is_clean_stays(text: str) -> None:
         ("&amp;lt;b&amp;gt;too dear&amp;lt;/b&amp;gt;", "too dear"),
         ("R&D said no, churn < 5 %, <unknown> stays", "R&D said no, churn < 5 %, <unknown> stays"),
         ("pri\u200bce\x00 \x07too\u00a0high\r\nno\u2028budget", "price too high\nno\nbudget"),
-        ("o\ufb03ce “closed” ‘early’", "office \"closed\" 'early'"),
+        ("o\ufb03ce “closed” \u2018early\u2019", "office \"closed\" 'early'"),
         ("lost 🙂🙂 sadly", "lost 🙂🙂 sadly"),
-        ("Too dear.\n\nOn Mon, 3 May 2026 at 10:11, Dana W <d@example.org> wrote:\n> Hello\n> please find\n", "Too dear."),
+        (
+            "Too dear.\n\nOn Mon, 3 May 2026 at 10:11, Dana W <d@example.org> wrote:\n> Hello\n> please find\n",
+            "Too dear.",
+        ),
         ("Too dear.\n\nOn Mon, 3 May 2026 at 10:11, Dana Whitfield\n<d@example.org> wrote:\n> Hello", "Too dear."),
         ("Zu teuer.\nAm 3. Mai 2026 um 10:11 schrieb Uwe Kern <u@example.org>:\n> Hallo", "Zu teuer."),
         ("Trop cher.\nLe lun. 3 mai 2026 à 10:11, Anne <a@example.org> a écrit :\n> Bonjour", "Trop cher."),
@@ -53,7 +62,10 @@ def test_cleaning_never_raises_and_what_is_clean_stays(text: str) -> None:
         ("Customer says:\n> too dear", "Customer says:\ntoo dear"),
         ("Lost.\n> one\n> two\n> three", "Lost."),
         ("Fwd:\n-----Original Message-----\nFrom: a\nTo: b\nSubject: c\n\nx", "Fwd:"),
-        ("From: a\nTo: b\nSubject: offer\n\nWe chose another.\n\nFrom: b\nTo: a\nSubject: offer\n\nour bid", "We chose another."),
+        (
+            "From: a\nTo: b\nSubject: offer\n\nWe chose another.\n\nFrom: b\nTo: a\nSubject: offer\n\nour bid",
+            "We chose another.",
+        ),
         ("We chose another.\n\nBest regards,\nDana Whitfield\nHead of Purchasing", "We chose another."),
         ("Nein danke.\nMit freundlichen Grüßen\nUwe Kern", "Nein danke."),
         ("Non merci.\n\nBien cordialement,\nAnne", "Non merci."),
@@ -65,7 +77,10 @@ def test_cleaning_never_raises_and_what_is_clean_stays(text: str) -> None:
         ("Nope\n\nSent from my iPhone", "Nope"),
         ("Lost.\nThis email is intended solely for the addressee.", "Lost."),
         ("called twice\nthanks, but they chose another", "called twice\nthanks, but they chose another"),
-        ("Regards to all\nwent with the cheaper one in the end", "Regards to all\nwent with the cheaper one in the end"),
+        (
+            "Regards to all\nwent with the cheaper one in the end",
+            "Regards to all\nwent with the cheaper one in the end",
+        ),
         ("Bye.\nBest regards\nDana\nPS: the price was it", "Bye.\nBest regards\nDana\nPS: the price was it"),
         ("Best regards", "Best regards"),
         ("", ""),
@@ -81,7 +96,9 @@ def test_masks_are_told() -> None:
     assert made.masked == ("email", "phone", "person")
 
 
-@pytest.mark.parametrize("unit", ["word ", "<a ", "<!--", "&amp;", "> x\n", "Hi Aa", "a@b.", "1 ", "Best regards\n", "\n"])
+@pytest.mark.parametrize(
+    "unit", ["word ", "<a ", "<!--", "&amp;", "> x\n", "Hi Aa", "a@b.", "1 ", "Best regards\n", "\n"]
+)
 def test_a_huge_note_is_bounded(unit: str) -> None:
     assert len(clean(unit * (3 * RAW_CHARACTERS // len(unit))).text) <= MAX_CHARACTERS
 
@@ -95,7 +112,9 @@ def test_of_a_huge_note_head_and_tail_are_kept() -> None:
 
 def test_repeated_lines_are_those_of_templates_not_what_people_say() -> None:
     template = "Reason for loss (please be specific):\n{}\nNext steps:\n"
-    notes = [template.format(f"reason {n} of its own, not like others: {n * 'x'}") for n in range(40)] + ["Lost on price to a rival"] * 60
+    notes = [template.format(f"reason {n} of its own, not like others: {n * 'x'}") for n in range(40)] + [
+        "Lost on price to a rival"
+    ] * 60
     notes += ["Lost on price to a rival\nmore"] * 30
     found = repeated_lines(notes, at_least=20)
     assert found == {line_key("Reason for loss (please be specific):"), line_key("NEXT STEPS")}
@@ -105,5 +124,8 @@ def test_repeated_lines_are_those_of_templates_not_what_people_say() -> None:
 
 def test_cleaner_masks_known_people_but_never_rivals() -> None:
     cleaner = Cleaner(names=["Dana Whitfield", "Ann Price"], keep=["Whitfield Systems"])
-    assert cleaner("dana whitfield left, Whitfield said Price too high").text == "[person] left, [person] said Price too high"
+    assert (
+        cleaner("dana whitfield left, Whitfield said Price too high").text
+        == "[person] left, [person] said Price too high"
+    )
     assert cleaner("they chose Whitfield Systems").text == "they chose Whitfield Systems"

@@ -13,7 +13,10 @@ from models.notes.masking import Masking, iban_length, luhn, mask
         ("mail jo.doe+x@mail.example.co.uk today", "mail [email] today"),
         ("call +49 (0)711 123-4567 or 0171 2345678", "call [phone] or [phone]"),
         ("06 12 34 56 78, 612 345 678, (555) 123-4567, tel 4567890", "[phone], [phone], [phone], tel [phone]"),
-        ("see https://me:secret@velorix.example/a?token=9f. Then www.velorix.example", "see velorix.example/[link]. Then velorix.example"),
+        (
+            "see https://me:secret@velorix.example/a?token=9f. Then www.velorix.example",
+            "see velorix.example/[link]. Then velorix.example",
+        ),
         ("pay to DE89 3704 0044 0532 0130 00 now", "pay to [iban] now"),
         ("card 4111 1111 1111 1111", "card [card]"),
         ("Mrs. Smith and Dr. von der Leyen", "Mrs. [person] and Dr. [person]"),
@@ -29,9 +32,12 @@ from models.notes.masking import Masking, iban_length, luhn, mask
         ("spoke to Dana Monday", "spoke to [person] Monday"),
         ("call with CFO Anna Berg", "call with CFO [person]"),
         ("gesprochen mit Uwe", "gesprochen mit [person]"),
-        ("parlé avec Anne, hablé con Ana, parlato con Anna", "parlé avec [person], hablé con [person], parlato con [person]"),
+        (
+            "parlé avec Anne, hablé con Ana, parlato con Anna",
+            "parlé avec [person], hablé con [person], parlato con [person]",
+        ),
     ],
-)  # fmt: skip
+)
 def test_personal_data_is_masked(text: str, masked: str) -> None:
     assert mask(text) == masked
 
@@ -39,11 +45,25 @@ def test_personal_data_is_masked(text: str, masked: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "budget 1 200 000 €", "USD 1200000000", "from 2026-03-14 10:30", "12.03.2026 and 01/02/2026", "opp 0061-4471", "order 20391",
-        "Dear All, we lost", "Hi team,", "laut Einkauf zu teuer", "spoke with Legal team", "met with Procurement", "MS Project",
-        "scored 4.5 of 5", "4111 1111 1111 1112 is no card", "12 months, 3 sites, 400 seats", "they met Monday", "price 12-15k",
+        "budget 1 200 000 €",
+        "USD 1200000000",
+        "from 2026-03-14 10:30",
+        "12.03.2026 and 01/02/2026",
+        "opp 0061-4471",
+        "order 20391",
+        "Dear All, we lost",
+        "Hi team,",
+        "laut Einkauf zu teuer",
+        "spoke with Legal team",
+        "met with Procurement",
+        "MS Project",
+        "scored 4.5 of 5",
+        "4111 1111 1111 1112 is no card",
+        "12 months, 3 sites, 400 seats",
+        "they met Monday",
+        "price 12-15k",
     ],
-)  # fmt: skip
+)
 def test_what_is_no_personal_data_stays(text: str) -> None:
     assert mask(text) == text
 

@@ -23,9 +23,9 @@ app = typer.Typer(
 
 
 def _add_commands() -> None:
-    from wonlost.cli import data, registry, review, scoring, taxonomy, training
+    from wonlost.cli import audit, data, postmortem, reasons, registry, review, reviews, scoring, taxonomy, training
 
-    for module in (data, training, scoring, review, registry, taxonomy):
+    for module in (data, training, scoring, audit, review, postmortem, registry, taxonomy, reasons, reviews):
         module.add_to(app)
 
 
