@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from crm.tables import CrmData, micros, moment
+from insights.money import Rates, read_rates
 from models.errors import TaxonomyError
 from models.registry import NAME, REASONS, Registry, Version
 from models.taxonomy import Taxonomy, default_taxonomy, load_taxonomy
@@ -93,6 +94,15 @@ def taxonomy_of(chosen: Settings, kind: str) -> Taxonomy:
         setting = {"loss": "WONLOST_TAXONOMY", "win": "WONLOST_WIN_TAXONOMY"}[kind]
         raise TaxonomyError(f"{path}: its kind is {found.kind!r}, but {setting} needs one of kind {kind!r}")
     return found
+
+
+def rates_of(chosen: Settings) -> Rates | None:
+    """What amounts are converted by; None where no rates are set.
+
+    Raises:
+        RatesError: The file cannot be used.
+    """
+    return read_rates(chosen.rates) if chosen.rates is not None else None
 
 
 @contextmanager

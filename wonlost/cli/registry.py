@@ -11,7 +11,17 @@ import typer
 
 from crm.tables import moment
 from models.registry import NAME, REASONS, Registry, Version
-from wonlost.cli.console import SIMULATED, StoreOption, UsageError, out, registry_of, settings, table, taxonomy_of
+from wonlost.cli.console import (
+    SIMULATED,
+    StoreOption,
+    UsageError,
+    out,
+    rates_of,
+    registry_of,
+    settings,
+    table,
+    taxonomy_of,
+)
 
 PORT = 8000
 MODELS = {"win": NAME, **{f"{kind}-reason": name for kind, name in REASONS.items()}}
@@ -117,12 +127,14 @@ def serve(
     """Serve the API on loopback."""
     from serving.app import create_app
     from serving.errors import ListenError, PortTakenError
+    from serving.review import ReviewSettings
     from serving.server import serve as run_server
 
     chosen = settings(store)
     app = create_app(
         chosen.store_url, registry_of(chosen), refresh_seconds=chosen.refresh_seconds, max_deals=chosen.max_deals,
         max_body_bytes=chosen.max_body_bytes, taxonomies={kind: taxonomy_of(chosen, kind) for kind in REASONS},
+        reviews=ReviewSettings(rates_of(chosen), chosen.least_group, chosen.fiscal_year_start),
     )  # fmt: skip
 
     def listening(address: str) -> None:
