@@ -13,9 +13,9 @@ from crm.errors import CrmError
 from insights.errors import PeriodError
 from insights.money import Rates
 from insights.periods import PATTERN, last_over, parse_period
+from insights.reasons import answers
 from insights.review import Dimension, Review, review, to_json
 from insights.review.making import LEAST
-from insights.review.reasons import answers
 from serving.answers import NO_IMPORT
 from serving.champion import Champion
 from serving.company import Recent
@@ -111,7 +111,7 @@ def add_review(app: FastAPI, champion: Champion, clock: Callable[[], int], chose
             answered = answers(store, taxonomies)
         except CrmError as error:
             raise UnavailableError(str(error)) from None
-        model = current.model
+        model, readers = current.model, champion.reasons.readers()
         newest = max((label.id for label in answered.values()), default=0)
 
         def work() -> Review:
@@ -119,11 +119,12 @@ def add_review(app: FastAPI, champion: Champion, clock: Callable[[], int], chose
             period = last_over(as_of, fiscal_year_start=start) if query.period is None else None
             return review(
                 data.history, period or parse_period(query.period or "", start), as_of=as_of, by=query.by,
-                taxonomies=taxonomies, answered=answered, rates=chosen.rates, least=chosen.least,
-                model=None if model is None else model.loaded,
+                taxonomies=taxonomies, answered=answered, readers=readers, rates=chosen.rates,
+                least=chosen.least, model=None if model is None else model.loaded,
             )  # fmt: skip
 
-        key = (data.import_id, query.period, query.by, as_of, newest, None if model is None else model.version)
+        versions = (None if model is None else model.version, *champion.reasons.versions())
+        key = (data.import_id, query.period, query.by, as_of, newest, *versions)
         form = query.format
         try:
             text = pages.get((*key, form), lambda: written(reviews.get(key, work), form))

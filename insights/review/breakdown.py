@@ -10,6 +10,7 @@ import numpy as np
 
 from crm.tables import IntArray
 from insights.periods import Period
+from insights.reasons import DealReason
 from insights.review.chance import (
     FALSE_SHARE,
     Share,
@@ -21,7 +22,6 @@ from insights.review.chance import (
     shrink,
 )
 from insights.review.closed import ClosedDeals, Dimension, slices
-from insights.review.reasons import DealReason
 from insights.review.summary import Cycle, DealSize, ValueRate, cycle_of, figures
 
 OTHERS = "all below the minimum"

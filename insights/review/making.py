@@ -17,14 +17,14 @@ from features.matrix import default_as_of
 from insights.errors import PeriodError
 from insights.money import NOT_STATED, Rates
 from insights.periods import Period
+from insights.reasons import Reader, reasons_of
 from insights.review.breakdown import Breakdown, breakdown
 from insights.review.closed import ClosedDeals, Dimension, closed_deals, texts
 from insights.review.followup import FollowUp, follow_up
 from insights.review.odds import AgainstOdds, against_odds
-from insights.review.reasons import reasons_of
 from insights.review.rivals import Gap, Rivals, gaps, rivals
 from insights.review.separation import Separation, separation
-from insights.review.shifts import ReasonReview, review_reasons
+from insights.review.shifts import ReasonReview, looked_at_since, review_reasons
 from insights.review.slippage import Slippage, slippage
 from insights.review.stages import StageFlow, stage_flow
 from insights.review.summary import Summary, summary
@@ -89,7 +89,8 @@ class Review:
 def review(
     history: History, period: Period, *, as_of: int | None = None, by: Dimension | None = None,
     taxonomies: Mapping[str, Taxonomy] | None = None, answered: Mapping[NoteKey, Label] | None = None,
-    rates: Rates | None = None, least: int = LEAST, model: WinModel | None = None,
+    readers: Mapping[str, Reader] | None = None, rates: Rates | None = None, least: int = LEAST,
+    model: WinModel | None = None,
 ) -> Review:  # fmt: skip
     """Review the deals that were decided in a period.
 
@@ -99,7 +100,8 @@ def review(
         as_of: Microseconds; deals closed at or after it do not count. By default the day by which all is known.
         by: What to show the figures apart by.
         taxonomies: The reasons of `loss` and of `win`; the built-in ones by default.
-        answered: What people answered to notes (`insights.review.reasons.answers`).
+        answered: What people answered to notes (`insights.reasons.answers`).
+        readers: What reads notes, by kind; where there is none, notes that nobody answered tell nothing.
         rates: What to convert amounts by; without, currencies stay apart.
         least: Fewest decided deals for which a team or an owner is held against the odds of its deals.
         model: The champion, where there is one.
@@ -113,7 +115,9 @@ def review(
     as_of = default_as_of(crm) if as_of is None else as_of
     taxonomies = {kind: default_taxonomy(kind) for kind in BUILT_IN} if taxonomies is None else taxonomies
     deals = closed_deals(history, as_of, rates)
-    lost, won = (reasons_of(crm, kind, taxonomies[kind], answered) for kind in ("loss", "win"))
+    among = set(deals.ids(np.flatnonzero(deals.closed >= looked_at_since(period))))
+    lost, won = (reasons_of(crm, kind, taxonomies[kind], answered, (readers or {}).get(kind), among)
+                 for kind in ("loss", "win"))  # fmt: skip
     told = summary(deals, period)
     losses = review_reasons(deals, period, lost, taxonomies["loss"], won=False)
     found = Review(

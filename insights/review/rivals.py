@@ -12,9 +12,9 @@ from crm.schema import Known
 from crm.tables import IntArray
 from insights.money import Money
 from insights.periods import Period
+from insights.reasons import DealReason
 from insights.review.chance import Share, share, shrink
 from insights.review.closed import ClosedDeals, slices
-from insights.review.reasons import DealReason
 from models.taxonomy import Taxonomy
 
 GAPS = "Product"

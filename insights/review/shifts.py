@@ -11,6 +11,7 @@ import numpy as np
 from crm.tables import IntArray
 from insights.money import Money
 from insights.periods import Period
+from insights.reasons import DealReason
 from insights.review.chance import (
     FALSE_SHARE,
     Share,
@@ -22,7 +23,6 @@ from insights.review.chance import (
     shrink,
 )
 from insights.review.closed import BoolArray, ClosedDeals, Dimension, slices
-from insights.review.reasons import DealReason
 from models.taxonomy import Taxonomy
 
 BY: tuple[Dimension, ...] = ("segment", "product", "competitor", "team", "stage")
@@ -135,6 +135,11 @@ class ReasonReview:
     shifts: tuple[Shift, ...]
     comparisons: int
     slices: tuple[SliceReasons, ...]
+
+
+def looked_at_since(period: Period) -> int:
+    """Start, in microseconds, of the earliest stretch that `review_reasons` counts or compares a period with."""
+    return min(period.moved(1 - TREND).start, period.year_before.start, Period("month", period.first - 12).start)
 
 
 def review_reasons(

@@ -68,8 +68,8 @@ def _basis(told: ReasonReview, side: str) -> str:
     sources = ", ".join(f"{n:,} from {words[name]}" for name, n in told.sources.items()) or "none"
     dropped = sum(told.not_a_reason.values())
     text = (f"Of {told.deals:,} {side} deals {told.with_reason:,} have a reason ({sources}). Of the others, "
-            f"{told.not_understood:,} have one that no reason is called (such as 'Other'), and {told.nothing_said:,} "
-            f"have none.")  # fmt: skip
+            f"{told.not_understood:,} have a note or a pick that tells none (such as 'Other'), and "
+            f"{told.nothing_said:,} have neither.")  # fmt: skip
     if dropped:
         listed = ", ".join(f"{name} {n:,}" for name, n in told.not_a_reason.items())
         text += f" {dropped:,} were no real prospects or cannot be told ({listed}); they are in no share."

@@ -6,10 +6,10 @@ from scipy.stats import fisher_exact
 
 from crm.tables import micros
 from insights.periods import parse_period
+from insights.reasons import reasons_of
 from insights.review.chance import benjamini_hochberg, change_p, comparisons, difference, least_p, share, shrink
 from insights.review.closed import closed_deals
 from insights.review.odds import against_odds, early_odds
-from insights.review.reasons import reasons_of
 from insights.review.separation import separation
 from insights.review.shifts import Shift, review_reasons
 from models.taxonomy import default_taxonomy

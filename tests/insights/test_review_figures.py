@@ -9,18 +9,19 @@ from collections import Counter
 import pandas as pd
 import pytest
 
-from crm.labels import add_label
+from crm.labels import Label, add_label
 from crm.notes import closed_notes
 from crm.store import Store
 from crm.tables import CrmData, micros
 from features.history import History
 from insights.pages.parts import Table
 from insights.periods import Period, parse_period
+from insights.reasons import answers, reasons_of
 from insights.review import DIMENSIONS, Review, review, to_json
 from insights.review.closed import closed_deals
 from insights.review.page import sections, to_html, to_markdown
-from insights.review.reasons import answers, reasons_of
 from models.taxonomy import BUILT_IN, default_taxonomy
+from training.reasons import fit_reasons
 
 PERIOD = parse_period("2026Q2")
 STAGES = ["Prospecting", "Qualification", "Demo", "Proposal", "Negotiation"]
@@ -206,6 +207,30 @@ def test_a_persons_answer_counts_before_the_picklist(simulated_store: str, simul
     assert (told[second].reason, told[second].status) == ("unclear", "not_a_reason")
     assert told[third] == picked[third]
     assert {deal for deal in told if told[deal] != picked[deal]} == {first, second}
+
+
+def test_a_note_counts_before_the_picklist_and_after_a_persons_answer(simulated_crm: CrmData) -> None:
+    taxonomy = default_taxonomy("loss")
+    notes = [note for note in closed_notes(simulated_crm) if note.key.kind == "loss"]
+    last = {note.key.opportunity_id: note for note in notes}
+    answered = {note.key: Label(1, note.key, ("security_legal_procurement",), "Ann", 1, taxonomy.digest, "review")
+                for note in notes[:1]}  # fmt: skip
+    reader = fit_reasons([], [], taxonomy).model.classify
+    picked = {item.deal: item for item in reasons_of(simulated_crm, "loss", taxonomy)}
+    told = {item.deal: item for item in reasons_of(simulated_crm, "loss", taxonomy, answered, reader)}
+    person = notes[0].key.opportunity_id
+    assert (told[person].source, told[person].reason) == ("person", "security_legal_procurement")
+    read = dict(zip(last, reader([note.text for note in last.values()]), strict=True))
+    trusted = {deal for deal, reading in read.items() if reading.status in ("sure", "review")} - {person}
+    assert len(trusted) > 20
+    assert {deal for deal, item in told.items() if item.source == "note"} == trusted
+    for deal in trusted:
+        assert (told[deal].reason, told[deal].probability) == (read[deal].reason, read[deal].probability)
+        assert all(word in read[deal].text for word in told[deal].words)
+    assert all(told[deal] == picked[deal] for deal in told if deal not in read)
+    few = set(list(last)[:5])
+    assert [item.deal for item in reasons_of(simulated_crm, "loss", taxonomy, answered, reader, few)] == [
+        deal for deal in told if deal in few]  # fmt: skip
 
 
 def test_what_was_not_known_yet_changes_nothing(simulated_crm: CrmData) -> None:

@@ -15,13 +15,14 @@ from rich.table import Table
 
 from crm.tables import CrmData, micros, moment
 from insights.money import Rates, read_rates
-from models.errors import TaxonomyError
+from models.errors import ModelError, NoChampionError, TaxonomyError
 from models.registry import NAME, REASONS, Registry, Version
 from models.taxonomy import Taxonomy, default_taxonomy, load_taxonomy
 from wonlost.settings import Settings
 
 if TYPE_CHECKING:
     from crm.store import Store
+    from insights.reasons import Reader
     from models.reasons import ReasonModel, SentenceEncoder
 
 WIDE = None if sys.stdout.isatty() else 240
@@ -78,6 +79,19 @@ def load_reasons(chosen: Settings, kind: str = "loss") -> tuple[ReasonModel, Ver
     model = load_bundle(registry.fetch(version), version.digest, kind=ReasonModel)
     model.check_taxonomy(taxonomy_of(chosen, kind))
     return model, version
+
+
+def readers_of(chosen: Settings) -> dict[str, Reader]:
+    """What reads notes, by kind, where there is a champion within reach; the others are told in a line."""
+    found: dict[str, Reader] = {}
+    for kind in REASONS:
+        try:
+            found[kind] = load_reasons(chosen, kind)[0].classify
+        except NoChampionError:
+            continue
+        except ModelError as error:
+            err.print(f"note: notes are not read: {error}", markup=False)
+    return found
 
 
 def taxonomy_of(chosen: Settings, kind: str) -> Taxonomy:

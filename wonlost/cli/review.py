@@ -19,6 +19,7 @@ from wonlost.cli.console import (
     out,
     parse_as_of,
     rates_of,
+    readers_of,
     registry_of,
     reject_future,
     settings,
@@ -68,10 +69,10 @@ def review(
     from features.history import History
     from features.matrix import default_as_of
     from insights.periods import last_over, parse_period
+    from insights.reasons import answers
     from insights.review import review as review_period
     from insights.review import to_json
     from insights.review.page import to_html, to_markdown
-    from insights.review.reasons import answers
 
     chosen = settings(store)
     asked = parse_period(period, chosen.fiscal_year_start) if period else None
@@ -86,7 +87,7 @@ def review(
     found = review_period(
         History(crm), asked or last_over(when, fiscal_year_start=chosen.fiscal_year_start), as_of=when,
         by=by.value if by is not None else None, taxonomies=taxonomies, answered=answered, rates=rates,
-        least=chosen.least_group, model=_champion(chosen),
+        readers=readers_of(chosen), least=chosen.least_group, model=_champion(chosen),
     )  # fmt: skip
     text = {Format.HTML: to_html, Format.MD: to_markdown, Format.JSON: to_json}[form](found)
     if output is None and form is Format.HTML:
