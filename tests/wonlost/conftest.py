@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-WONLOST = Path(sys.executable).with_name("wonlost")
-
-
-def wonlost(var: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("WONLOST_", "MLFLOW_"))}
-    return subprocess.run(
-        [WONLOST, *map(str, arguments)], env={**kept, "WONLOST_VAR": str(var), "WONLOST_THREADS": "1"},
-        capture_output=True, text=True, check=False, cwd=var,
-    )  # fmt: skip
+from tests.commands import wonlost
 
 
 @pytest.fixture(scope="session")

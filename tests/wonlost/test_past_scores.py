@@ -13,7 +13,7 @@ import pytest
 from crm.ledger import runs
 from crm.store import Store
 from models.registry import Registry
-from tests.wonlost.conftest import wonlost
+from tests.commands import wonlost
 
 DAYS = ("2026-03-30", "2026-04-27", "2026-06-01", "2026-07-06", "2026-08-03")
 

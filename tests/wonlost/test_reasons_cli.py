@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.wonlost.conftest import wonlost
+from tests.commands import wonlost
 
 pytestmark = pytest.mark.slow
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.wonlost.conftest import wonlost
+from tests.commands import wonlost
 
 
 @pytest.mark.slow
