@@ -3,6 +3,7 @@
 CrmError
 ├── MappingError         a mapping file is wrong, or does not fit the export
 ├── InputError           one or more values of an export cannot be read: names file, row, column and value
+├── LabelError           an answer to a note lacks what it needs
 ├── StoreError           the store cannot be opened or used
 └── NothingImportedError the store holds no opportunities yet
 """
@@ -19,6 +20,10 @@ class CrmError(Exception):
 
 class MappingError(CrmError):
     """A mapping is malformed, or names something that the export does not hold."""
+
+
+class LabelError(CrmError):
+    """A person's answer to a note lacks what it needs; nothing was stored."""
 
 
 class StoreError(CrmError):

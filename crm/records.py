@@ -87,3 +87,18 @@ imports = sa.Table(
     sa.Column("files", sa.Text(), nullable=False),  # JSON
     sa.Column("report", sa.Text(), nullable=False),  # JSON
 )
+
+labels = sa.Table(
+    "labels",
+    metadata,
+    sa.Column("id", sa.Integer(), primary_key=True, autoincrement=True),
+    sa.Column("opportunity_id", KEY_TYPE, nullable=False),
+    sa.Column("kind", sa.Text(), nullable=False),
+    sa.Column("text_sha256", sa.Text(), nullable=False),  # the note's text itself is not kept
+    sa.Column("reasons", sa.Text(), nullable=False),  # JSON list of ids, the primary reason first
+    sa.Column("labelled_by", sa.Text(), nullable=False),
+    sa.Column("labelled_at", sa.BigInteger(), nullable=False),
+    sa.Column("taxonomy_sha256", sa.Text(), nullable=False),
+    sa.Column("source", sa.Text(), nullable=False),
+    sa.Index("labels_of_a_note", "opportunity_id", "kind", "text_sha256"),
+)

@@ -13,7 +13,7 @@ from crm.mapping import parse_mapping
 from wonlost.reference import DOCS, PAGES
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = ("crm", "features", "models", "training", "serving", "wonlost")
+ROOMS = ("crm", "features", "models", "insights", "training", "serving", "wonlost")
 
 
 @pytest.mark.parametrize("room", ROOMS)
