@@ -29,10 +29,10 @@ import numpy as np
 
 from crm.tables import Coded, FloatArray, IntArray
 from features.matrix import FeatureMatrix
-from models.average import PARTS, Average
 from models.encoding import Encoding
-from models.estimator import Estimator, probability
+from models.estimator import log_odds, probability
 from models.incidence import Episodes
+from models.trees import Trees, TreeSize
 
 HORIZONS = (30, 60, 90, 180)
 """Days for which every score says how likely a win within them is."""
@@ -43,12 +43,13 @@ MIDDLE: FloatArray = (EDGES[:-1] + EDGES[1:]) / 2
 LEAST_CLOSINGS = 20
 """Fewest closings in a period for it to have hazards of its own; later ones are taken to be like it."""
 QUARTER_DAYS = 365.25 / 4
+PACE = ("stage", "days_in_stage", "age_days", "days_to_expected_close", "days_to_quarter_end", "pushes", "days_silent")
+"""Features that tell how fast a deal goes."""
 CALENDAR = ("days_to_expected_close", "days_to_quarter_end")
 """Features that count down to a day: in a later period, so much less of them is left."""
 _CELLS = 400_000
 """Rows and periods that are worked on together."""
-
-ESTIMATORS: dict[str, type[Estimator]] = {**PARTS, Average.kind: Average}
+SIZE = TreeSize(trees=80, leaves=7, depth=4, learning_rate=0.06, min_rows=100, l2=5.0, column_share=0.7)
 
 
 class Hazards(ABC):
@@ -180,25 +181,26 @@ def last_period(at: IntArray) -> int:
     return int(enough[-1]) if len(enough) else 0
 
 
-class LearntHazards(Hazards):
-    """Two estimators on one row per snapshot and period: does it close in the period, and is it won if it does.
+class TreeHazards(Hazards):
+    """Two gradient-boosted models on one row per snapshot and period: does it close in it, and is it won if it does.
+
+    They read the features of a deal's pace (`PACE`): whether it is won is the win model's to say.
 
     Args:
-        closing: Unfitted, of the log-odds to close within a period.
-        outcome: Unfitted, of the log-odds that a deal closing in a period is won.
-        names: Features that they may read.
+        size: How many trees of which size.
+        threads: Threads of a fit and of a prediction.
     """
 
-    kind = "learnt"
+    kind = "trees"
 
-    def __init__(self, closing: Estimator, outcome: Estimator, names: Sequence[str]) -> None:
-        self.closing, self.outcome = closing, outcome
-        self.names = tuple(names)
+    def __init__(self, size: TreeSize = SIZE, *, threads: int = 1) -> None:
+        self.closing, self.outcome = Trees(size, threads=threads), Trees(size, threads=threads)
+        self.names: tuple[str, ...] = ()
         self.last = 0
 
     def fit(self, matrix: FeatureMatrix, seen: Episodes) -> None:
         """See `Hazards.fit`."""
-        self.names = tuple(name for name in self.names if name in matrix.columns)
+        self.names = tuple(name for name in PACE if name in matrix.columns)
         n, at = periods_seen(seen)
         self.last = last_period(at)
         n = np.minimum(n, self.last + 1)
@@ -206,13 +208,12 @@ class LearntHazards(Hazards):
         period = np.arange(len(row)) - np.repeat(np.cumsum(n) - n, n)
         happens = (period == at[row]).astype(np.float64)
         whole = self._in_periods(matrix, row, period)
-        # rows and periods of a snapshot are no more evidence than the snapshot is
-        self.closing.fit(whole, happens, np.full(len(row), min(1.0, 2 * len(n) / max(len(row), 1))))
+        self.closing.fit(whole, happens)
         ended = happens == 1
         self.outcome.fit(whole.take(ended), seen.won[row[ended]])
 
     def _in_periods(self, matrix: FeatureMatrix, row: IntArray, period: IntArray) -> FeatureMatrix:
-        """Features of rows in periods, with the period, and with what a period's middle leaves of each count-down."""
+        """Features of rows in periods, with the period's middle, and what it leaves of each count-down."""
         columns: dict[str, FloatArray | Coded] = {}
         middle = MIDDLE[period]
         for name in self.names:
@@ -225,7 +226,6 @@ class LearntHazards(Hazards):
             else:
                 columns[name] = values[row]
         columns["period_days"] = middle
-        columns["period"] = Coded(period.astype(np.int32), tuple(f"{place:02d}" for place in range(N_PERIODS)))
         return FeatureMatrix(columns, len(row))
 
     def rates(self, matrix: FeatureMatrix) -> tuple[FloatArray, FloatArray]:
@@ -252,21 +252,62 @@ class LearntHazards(Hazards):
         for name, part in (("closing", self.closing), ("outcome", self.outcome)):
             (folder / name).mkdir()
             part.save(folder / name)
-        data = {"closing": self.closing.kind, "outcome": self.outcome.kind, "names": list(self.names),
-                "last": self.last}  # fmt: skip
-        (folder / "learnt.json").write_text(json.dumps(data, indent=1))
+        (folder / "hazards.json").write_text(json.dumps({"names": list(self.names), "last": self.last}))
 
     @classmethod
-    def load(cls, folder: Path) -> LearntHazards:
+    def load(cls, folder: Path) -> TreeHazards:
         """See `Hazards.load`."""
-        data = json.loads((folder / "learnt.json").read_text())
-        parts = [ESTIMATORS[data[name]].load(folder / name) for name in ("closing", "outcome")]
-        made = cls(parts[0], parts[1], data["names"])
-        made.last = data["last"]
+        data = json.loads((folder / "hazards.json").read_text())
+        made = cls()
+        made.closing, made.outcome = (Trees.load(folder / name) for name in ("closing", "outcome"))
+        made.names, made.last = tuple(data["names"]), data["last"]
         return made
 
 
-HAZARDS: dict[str, type[Hazards]] = {kind.kind: kind for kind in (StageHazards, LearntHazards)}
+class MeanHazards(Hazards):
+    """The mean of several hazards in log-odds; its parts are fitted one by one.
+
+    Args:
+        parts: Hazards, at least one.
+    """
+
+    kind = "mean"
+
+    def __init__(self, parts: Sequence[Hazards]) -> None:
+        self.parts = tuple(parts)
+
+    def fit(self, matrix: FeatureMatrix, seen: Episodes) -> None:
+        """See `Hazards.fit`."""
+        for part in self.parts:
+            part.fit(matrix, seen)
+
+    def rates(self, matrix: FeatureMatrix) -> tuple[FloatArray, FloatArray]:
+        """See `Hazards.rates`."""
+        found = [part.rates(matrix) for part in self.parts]
+        closing = np.mean([log_odds(item[0]) for item in found], axis=0)
+        won = np.mean([log_odds(item[1]) for item in found], axis=0)
+        return probability(closing), probability(won)
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """See `Hazards.features`."""
+        return tuple(dict.fromkeys(name for part in self.parts for name in part.features))
+
+    def save(self, folder: Path) -> None:
+        """See `Hazards.save`."""
+        for number, part in enumerate(self.parts):
+            (folder / str(number)).mkdir()
+            part.save(folder / str(number))
+        (folder / "parts.json").write_text(json.dumps([part.kind for part in self.parts]))
+
+    @classmethod
+    def load(cls, folder: Path) -> MeanHazards:
+        """See `Hazards.load`."""
+        kinds = json.loads((folder / "parts.json").read_text())
+        return cls([HAZARDS[kind].load(folder / str(number)) for number, kind in enumerate(kinds)])
+
+
+HAZARDS: dict[str, type[Hazards]] = {kind.kind: kind for kind in (StageHazards, TreeHazards, MeanHazards)}
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from training.drift import Drift, drift_of
 from training.evaluation import CHAMPION, MODEL, Report, Tested, evaluate
 from training.gate import LEAST, Decision, Refused, check_enough, judge
 from training.leaks import ALARM_AUC, Leaks, check_leaks, rank_features
+from training.outlook import learn_outlook
 from training.recipes import BASE_RATE, BASELINES, STAGE_AGE, Recipe, recipes
 from training.search import Choice, Search, choose_recipe
 from training.splits import Fold, make_folds, split_kind
@@ -132,8 +133,11 @@ def train(
     with _Timed(seconds, "usual values"):
         used = {item.name: item for item in data.features}
         described = {name: Described.learn(used[name], data.matrix, data.won) for name in estimator.features}
+    progress("when deals close", 0.94)
+    with _Timed(seconds, "timing"):
+        outlook = learn_outlook(search, served, threads)
     model = WinModel(estimator, served.calibration, described, spread, float(data.won.mean()), cut, recipe.name,
-                     data.dated)  # fmt: skip
+                     data.dated, outlook)  # fmt: skip
     with _Timed(seconds, "evaluation"):
         tested = _tested(search, p | {MODEL: served.p}, recipe, model)
         report = evaluate(tested)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from crm.tables import FloatArray, IntArray
+from models.incidence import still_followed
 
 LEAST_FOLLOWED = 0.1
 """Weights stop growing where fewer than this share of rows could be followed so long: at most 1 / 0.1 = 10."""
@@ -58,28 +58,6 @@ def recency(order: FloatArray, deal: IntArray, half_life: float) -> FloatArray:
     closings = np.sort(order[first])
     later = 1.0 - np.searchsorted(closings, order, side="right") / len(closings)
     return np.asarray(0.5 ** (later / half_life))
-
-
-def still_followed(duration: IntArray, censored: NDArray[np.bool_]) -> tuple[IntArray, FloatArray]:
-    """Kaplan-Meier estimate of G, the share of rows that can be followed for longer than a time.
-
-    Censoring is the event here, and a closing ends the watch; where both fall on one moment, the closing came first.
-
-    Args:
-        duration: How long each row was followed, to its close or to the end, shape (n_rows,).
-        censored: Whether the end came before the close.
-
-    Returns:
-        Times at which G falls, in order, and its value from each on.
-    """
-    order = np.lexsort((censored, duration))
-    times, is_end = duration[order], censored[order]
-    at_risk = len(times) - np.arange(len(times))
-    # log of a product, as a product of very many factors loses its last digits
-    with np.errstate(divide="ignore"):
-        share = np.exp(np.cumsum(np.where(is_end, np.log1p(-1.0 / at_risk), 0.0)))
-    last = np.flatnonzero(np.diff(times, append=times[-1:] + 1))
-    return times[last], share[last]
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,8 @@ def score(
     batches = list(score_open(history, model, when)) if output is None else None
     n = sum(map(len, batches)) if batches is not None else 0
     if output is not None:
-        n, extremes = write_scores(score_open(history, model, when), version.number, output, EXTREMES)
+        n, extremes = write_scores(score_open(history, model, when), version.number, output, EXTREMES,
+                                   timed=_timed(crm, model))  # fmt: skip
     else:
         extremes = _extremes(batches or [])
     _notes(crm, model, history, when)
@@ -80,6 +81,11 @@ def score(
         out.print(table(title, ["deal", "win", "band", "why (points)"], rows, right=9))
     if output is not None:
         out.print(f"wrote {output}", markup=False)
+
+
+def _timed(crm: CrmData, model: WinModel) -> bool:
+    """Whether scores say when."""
+    return model.outlook is not None and crm.process.time_basis == "dates"
 
 
 def _notes(crm: CrmData, model: WinModel, history: History, when: int) -> None:

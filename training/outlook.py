@@ -1,0 +1,246 @@
+"""Learning when deals close, and how past quarters came out: the part of a win model that forecasts rest on.
+
+At the start of each past quarter the chosen recipe and every candidate for the timing are fitted on what was known
+then, and asked about the deals open then. What was said of wins within 30, 90 and 180 days, against what came, chooses
+the timing (log-loss by inverse probability of censoring weights); what was said of wins within the quarter gives the
+common shock (`models.outlook`) and the backtests. Where the history holds fewer than three such quarters, the origins of
+the recipe search take their place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from crm.tables import DAY, FloatArray, IntArray
+from features.history import History
+from features.matrix import Snapshots, build_matrix, open_at
+from insights.periods import Period, quarter_at, quarter_before
+from insights.totals import has_amounts, lines_of, money_at, won_in
+from models.calibration import KINDS, Calibration, Plain
+from models.estimator import probability
+from models.incidence import Episodes, brier, log_loss
+from models.outlook import Backtest, Outlook, PastQuarter, spread_of
+from models.timing import HORIZONS, PACE, Hazards, MeanHazards, StageHazards, Timing, TreeHazards
+from training.recipes import Recipe
+from training.search import TIE, Search, Served
+from training.splits import LEAST_OF_EACH
+
+MOST_ROWS = 30_000
+"""Snapshots that the timing is learnt from; of more, every k-th."""
+MOST_WIN_ROWS = 40_000
+"""Rows that the recipe is fitted on at a past quarter; of more, whole deals are left out."""
+MOST_QUARTERS = 10
+LEAST_QUARTERS = 3
+CHOSEN_BY = (30, 90, 180)
+"""Horizons, in days, whose mean log-loss chooses the timing."""
+DRAWS = 2_000
+SHORTEST = 30 * DAY
+"""How long what came after an origin must be known."""
+
+Build = Callable[[], Hazards]
+
+
+def candidates(threads: int = 1) -> dict[str, Build]:
+    """What the timing may be, the simplest first."""
+    return {
+        "Aalen-Johansen by stage": StageHazards,
+        "average of Aalen-Johansen and trees": lambda: MeanHazards([StageHazards(), TreeHazards(threads=threads)]),
+        "trees": lambda: TreeHazards(threads=threads),
+    }
+
+
+@dataclass(frozen=True)
+class Then:
+    """What would have been said at a past moment.
+
+    Attributes:
+        period: The period that begins with it.
+        deals: Deals open then, shape (n_deals,).
+        seen: What became of them, as known at the cut.
+        p: Win probability of each.
+        within: Probability to be won within each of `HORIZONS`, by candidate, shape (n_deals, 4).
+        in_period: Probability to be won within the period, by candidate.
+    """
+
+    period: Period
+    deals: IntArray
+    seen: Episodes
+    p: FloatArray
+    within: dict[str, FloatArray]
+    in_period: dict[str, FloatArray]
+
+
+def episodes_of(history: History, rows: Snapshots, end: int) -> Episodes:
+    """What became of deals after moments, as known at the end of the watch.
+
+    Args:
+        history: The deals.
+        rows: Deals and moments.
+        end: Microseconds.
+    """
+    closed = history.closed[rows.deal]
+    known = closed < end
+    days = np.where(known, (closed.astype(np.float64) - rows.as_of) / DAY, np.inf)
+    return Episodes(days, (end - rows.as_of) / DAY, np.where(known, history.won[rows.deal], np.nan))
+
+
+def past_periods(search: Search) -> list[Period]:
+    """Past quarters at whose start there was enough to learn from, in order; else the origins of the search."""
+    data, cut = search.data, search.data.cut
+    deals = np.unique(data.rows.deal)
+    closed, won = data.history.closed[deals], data.history.won[deals]
+    found: list[Period] = []
+    period = quarter_at(cut)
+    while len(found) < MOST_QUARTERS:
+        known = won[closed < period.start]
+        if min(known.sum(), len(known) - known.sum()) < LEAST_OF_EACH:
+            break
+        if period.start + SHORTEST <= cut:
+            found.append(period)
+        period = quarter_before(period)
+    if len(found) >= LEAST_QUARTERS:
+        return found[::-1]
+    origins = [fold.origin for fold in search.folds if fold.origin is not None]
+    return [Period("", origin, origin + 91 * DAY) for origin in origins]
+
+
+class Outlooks:
+    """Fits at past moments.
+
+    Args:
+        search: Rows, origins, and what recipes said there.
+        recipe: The recipe to fit.
+        kind: Kind of calibration that it serves with.
+        builds: Candidates for the timing, by name.
+    """
+
+    def __init__(self, search: Search, recipe: Recipe, kind: str, builds: dict[str, Build]) -> None:
+        self.search, self.recipe, self.kind, self.builds = search, recipe, kind, builds
+        data = search.data
+        population = data.population
+        step = -(-len(population) // MOST_ROWS)
+        self.rows = population.take(np.arange(0, len(population), step, dtype=np.int64))
+        self.pace = [item for item in data.features if item.name in PACE]
+        self.matrix = build_matrix(data.history, self.pace, self.rows)
+
+    def timing(self, name: str, end: int) -> Timing:
+        """A candidate for the timing, fitted on what was known at a moment."""
+        known = self.rows.as_of < end
+        hazards = self.builds[name]()
+        seen = episodes_of(self.search.data.history, self.rows.take(known), end)
+        hazards.fit(self.matrix.take(known), seen)
+        return Timing(hazards, name)
+
+    def _calibration(self, end: int) -> Calibration:
+        """The calibration, as it could have been fitted on out-of-sample rows known at a moment."""
+        search = self.search
+        rows = search.rows
+        known = search.data.closed[rows] < end
+        if not known.any() or search.won[known].min() == search.won[known].max():
+            return Plain()
+        form = KINDS[self.kind]()
+        form.fit(search.margin(self.recipe)[known], search.won[known],
+                 search.evidence(np.ones(int(known.sum())), search.deal[known]))  # fmt: skip
+        return form
+
+    def at(self, period: Period) -> Then:
+        """What would have been said at the start of a period, of the deals open then."""
+        search, data, history = self.search, self.search.data, self.search.data.history
+        start = period.start
+        known = np.flatnonzero((data.rows.as_of < start) & (data.closed < start)).astype(np.int64)
+        step = -(-len(known) // MOST_WIN_ROWS)
+        known = known[data.rows.deal[known] % step == 0]
+        estimator = search.fit_recipe(self.recipe, known, start)
+        pairs = open_at(history, start)
+        names = {*estimator.features, *PACE}
+        matrix = build_matrix(history, [item for item in data.features if item.name in names], pairs)
+        p = self._calibration(start)(estimator.margin(matrix)) if len(pairs) else np.zeros(0)
+        waited = (start - pairs.as_of) / DAY
+        horizons = np.array([*HORIZONS, period.days])
+        order = np.argsort(horizons, kind="stable")
+        within, inside = {}, {}
+        for name in self.builds:
+            said = self.timing(name, start).won_within(matrix, p, horizons[order], waited)[:, np.argsort(order)]
+            within[name], inside[name] = said[:, :-1], said[:, -1]
+        moments = Snapshots(pairs.deal, np.full(len(pairs), start, dtype=np.int64))
+        return Then(period, pairs.deal, episodes_of(history, moments, data.cut), p, within, inside)
+
+
+def learn_outlook(search: Search, served: Served, threads: int = 1) -> Outlook | None:
+    """When deals close, and how past quarters came out; None for an export without dates, or with nothing to learn.
+
+    Args:
+        search: Rows, origins, and what recipes said there.
+        served: The recipe and its calibration.
+        threads: Threads of LightGBM.
+    """
+    data = search.data
+    if not data.dated or not len(data.population):
+        return None
+    outlooks = Outlooks(search, served.recipe, served.calibration.kind, candidates(threads))
+    thens = [outlooks.at(period) for period in past_periods(search)]
+    thens = [then for then in thens if len(then.deals)]
+    losses = {name: loss for name in outlooks.builds if (loss := _loss(thens, name)) == loss}
+    names = list(outlooks.builds)
+    least = min(losses.values(), default=0.0)
+    name = next((item for item in names if item in losses and losses[item] <= least * (1 + TIE)), names[0])
+    full = [then for then in thens if then.period.end <= data.cut]
+    outcomes = [then.seen.won_within(then.period.days) for then in full]
+    quarters = [PastQuarter.of(then.period.start, then.period.end, then.in_period[name], won)
+                for then, won in zip(full, outcomes, strict=True)]  # fmt: skip
+    seen, said = _pooled(thens, name)
+    found = {str(days): brier(said[:, place], seen, days) for place, days in enumerate(HORIZONS)} if thens else {}
+    return Outlook(outlooks.timing(name, data.cut), tuple(quarters), tuple(backtests(data.history, full, name, quarters)),
+                   losses, {days: value for days, value in found.items() if value == value})  # fmt: skip
+
+
+def _pooled(thens: Sequence[Then], name: str) -> tuple[Episodes, FloatArray]:
+    if not thens:
+        return Episodes(np.zeros(0), np.zeros(0), np.zeros(0)), np.zeros((0, len(HORIZONS)))
+    seen = [then.seen for then in thens]
+    together = Episodes(*(np.concatenate([getattr(item, part) for item in seen]) for part in ("days", "watched", "won")))
+    return together, np.concatenate([then.within[name] for then in thens])
+
+
+def _loss(thens: Sequence[Then], name: str) -> float:
+    """Mean log-loss over the horizons that can be judged; NaN where none can."""
+    seen, said = _pooled(thens, name)
+    if not len(seen):
+        return float("nan")
+    found = [log_loss(said[:, HORIZONS.index(days)], seen, days) for days in CHOSEN_BY]
+    return float(np.nanmean(found)) if not np.all(np.isnan(found)) else float("nan")
+
+
+def backtests(
+    history: History, thens: Sequence[Then], name: str, quarters: Sequence[PastQuarter]
+) -> list[Backtest]:  # fmt: skip
+    """Forecasts of past quarters beside what came, each with the common shock of the quarters before it.
+
+    Args:
+        history: The deals.
+        thens: What would have been said at each quarter's start, for quarters that are over.
+        name: The timing that was chosen.
+        quarters: How each came out.
+    """
+    found: list[Backtest] = []
+    for then in thens:
+        period = then.period
+        if not period.name:
+            continue
+        spread = spread_of([item for item in quarters if item.end <= period.start])
+        lines = lines_of(history, period.start, period, then.deals, then.in_period[name], spread, draws=DRAWS)
+        won = won_in(history, period.start, period.end)
+        found.append(Backtest(period.name, period.start, None, lines.wins.low, lines.wins.middle, lines.wins.high,
+                              float(len(won))))  # fmt: skip
+        if has_amounts(history):
+            money = money_at(history, period.end, None)
+            for currency, line in lines.money.items():
+                mine = won[money.currency[won] == money.currencies.index(currency)]
+                found.append(Backtest(period.name, period.start, currency, line.low, line.middle, line.high,
+                                      float(np.nansum(money.amount[mine]))))  # fmt: skip
+    return found
+
+
