@@ -95,7 +95,7 @@ def _rate(born: FloatArray, as_of: float) -> float:
 
 def _spread(born: FloatArray, as_of: int, length: float) -> float:
     """How far the number of entries in past windows of the same length lay from what was expected before each."""
-    excess = []
+    excess: list[float] = []
     moment = as_of - length * DAY
     while moment - born[0] >= LEAST_DAYS * DAY and len(excess) < 12:
         before = born[born < moment]

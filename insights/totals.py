@@ -138,7 +138,7 @@ def lines_of(
     money = money_at(history, as_of, rates)
     names = money.currencies if has_amounts(history) else ()
     n_currencies = max(len(names), 1)
-    currency = money.currency if names else np.zeros(history.n_deals, dtype=np.int32)
+    currency = (money.currency if names else np.zeros(history.n_deals)).astype(np.int64)
     so_far = won_in(history, period.start, min(as_of, period.end))
     known = np.nan_to_num(money.amount)
     won_by = np.bincount(currency[so_far], known[so_far], n_currencies)
@@ -148,7 +148,8 @@ def lines_of(
     amount = np.where(missing, typical[currency[deals]], money.amount[deals] * growth)
     arrivals = None
     if with_new:
-        arrivals = arrivals_of(history, as_of, period.start, period.end, money.amount, currency)
+        arrivals = arrivals_of(history, as_of, period.start, period.end, money.amount,
+                               currency.astype(np.int32))  # fmt: skip
     pipeline = Pipeline(p, amount, currency[deals].astype(np.int32), n_currencies, noise)
     drawn = draw_totals(pipeline, arrivals, spread, draws, seed)
     totals = Totals(drawn.wins + len(so_far), drawn.money + won_by)

@@ -7,6 +7,7 @@ here respects that (Aalen and Johansen 1978; Graf, Schmoor, Sauerbrei and Schuma
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from crm.tables import FloatArray, IntArray
 
 BoolArray = NDArray[np.bool_]
+Number = TypeVar("Number", np.int64, np.float64)
 LEAST_FOLLOWED = 0.02
 """A horizon for which fewer than this share of rows could be followed says nothing."""
 
@@ -44,9 +46,15 @@ class Episodes:
         """The chosen rows."""
         return Episodes(self.days[rows], self.watched[rows], self.won[rows])
 
+    def until(self, days: float) -> Episodes:
+        """The same, had the watch ended so many days after each moment, where it did not end before."""
+        watched = np.minimum(self.watched, days)
+        known = self.days < watched
+        return Episodes(np.where(known, self.days, np.inf), watched, np.where(known, self.won, np.nan))
+
     def won_within(self, horizon: float) -> FloatArray:
         """1 where the win was seen within so many days, else 0."""
-        return ((self.days <= horizon) & self.closed & (self.won == 1)).astype(np.float64)
+        return np.asarray((self.days <= horizon) & self.closed & (self.won == 1), dtype=np.float64)
 
     def weights(self, horizon: float) -> FloatArray | None:
         """What each row stands for at a horizon: inverse probability of censoring weights.
@@ -60,21 +68,23 @@ class Episodes:
         followed = np.minimum(self.days, self.watched)
         times, share = still_followed(followed, ~self.closed)
 
-        def at(days: FloatArray, side: str) -> FloatArray:
-            place = np.searchsorted(times, days, side=side) - 1  # type: ignore[call-overload]
-            return np.where(place >= 0, share[np.maximum(place, 0)], 1.0)
+        def at(days: FloatArray) -> FloatArray:
+            place = np.searchsorted(times, days, side="left") - 1
+            return np.asarray(np.where(place >= 0, share[np.maximum(place, 0)], 1.0), dtype=np.float64)
 
-        end = float(at(np.array([horizon]), "left")[0]) if len(times) else 0.0
+        end = float(at(np.array([horizon]))[0]) if len(times) else 0.0
         if end < LEAST_FOLLOWED or not np.any(self.watched >= horizon):
             return None
         early = self.closed & (self.days <= horizon)
         weight = np.zeros(len(self))
-        weight[early] = 1.0 / np.maximum(at(self.days[early], "left"), LEAST_FOLLOWED)
+        weight[early] = 1.0 / np.maximum(at(self.days[early]), LEAST_FOLLOWED)
         weight[~early & (followed >= horizon)] = 1.0 / end
         return weight
 
 
-def still_followed(duration: IntArray | FloatArray, censored: BoolArray) -> tuple[IntArray | FloatArray, FloatArray]:
+def still_followed(
+    duration: NDArray[Number], censored: BoolArray
+) -> tuple[NDArray[Number], FloatArray]:
     """Kaplan-Meier estimate of G, the share of rows that can be followed for longer than a time.
 
     Censoring is the event here, and a closing ends the watch; where both fall on one moment, the closing came first.

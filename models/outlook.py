@@ -5,8 +5,8 @@ a past quarter t, forecast with what was known at its start, the shift s_t that 
 
     sum over its open deals of (won_i - sigma(logit p_i + s_t)) = 0
 
-has the sampling variance v_t = 1 / sum of p_i (1 - p_i). The variance of the common shock is found by moments (DerSimonian
-and Laird 1986), the mean of s_t^2 - v_t, and drawn towards what is usual, as a handful of quarters tells little:
+has the sampling variance v_t = 1 / sum of p_i (1 - p_i). The variance of the common shock is found by moments, the mean
+of s_t^2 - v_t (DerSimonian and Laird 1986), and drawn towards what is usual, as a handful of quarters tells little:
 
     spread^2 = (n x max(mean(s_t^2 - v_t), 0) + PRIOR_QUARTERS x USUAL^2) / (n + PRIOR_QUARTERS)
 """

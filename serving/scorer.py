@@ -103,7 +103,8 @@ class Current:
     def _score(self, history: History, pairs: Snapshots, as_of: int, asked: IntArray | None = None) -> Scores:
         assert self.model is not None
         assert self.data is not None
-        return score_pairs(history, self.model.win, pairs, as_of if self.data.dated else None, self.features, asked=asked)
+        when = as_of if self.data.dated else None
+        return score_pairs(history, self.model.win, pairs, when, self.features, asked=asked)
 
     def _answer(self, scores: Scores, row: int, as_of: int | None, most: int | None) -> ScoreAnswer:
         assert self.model is not None

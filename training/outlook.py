@@ -3,13 +3,13 @@
 At the start of each past quarter the chosen recipe and every candidate for the timing are fitted on what was known
 then, and asked about the deals open then. What was said of wins within 30, 90 and 180 days, against what came, chooses
 the timing (log-loss by inverse probability of censoring weights); what was said of wins within the quarter gives the
-common shock (`models.outlook`) and the backtests. Where the history holds fewer than three such quarters, the origins of
-the recipe search take their place.
+common shock (`models.outlook`) and the backtests. Where the history holds fewer than three such quarters, the origins
+of the recipe search take their place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,19 +20,18 @@ from features.matrix import Snapshots, build_matrix, open_at
 from insights.periods import Period, quarter_at, quarter_before
 from insights.totals import has_amounts, lines_of, money_at, won_in
 from models.calibration import KINDS, Calibration, Plain
-from models.estimator import probability
 from models.incidence import Episodes, brier, log_loss
 from models.outlook import Backtest, Outlook, PastQuarter, spread_of
-from models.timing import HORIZONS, PACE, Hazards, MeanHazards, StageHazards, Timing, TreeHazards
+from models.timing import HORIZONS, PACE, Hazards, MeanHazards, StageHazards, Timing, TreeHazards, periods_seen
 from training.recipes import Recipe
 from training.search import TIE, Search, Served
 from training.splits import LEAST_OF_EACH
 
-MOST_ROWS = 30_000
+MOST_ROWS = 15_000
 """Snapshots that the timing is learnt from; of more, every k-th."""
 MOST_WIN_ROWS = 40_000
 """Rows that the recipe is fitted on at a past quarter; of more, whole deals are left out."""
-MOST_QUARTERS = 10
+MOST_QUARTERS = 8
 LEAST_QUARTERS = 3
 CHOSEN_BY = (30, 90, 180)
 """Horizons, in days, whose mean log-loss chooses the timing."""
@@ -40,16 +39,9 @@ DRAWS = 2_000
 SHORTEST = 30 * DAY
 """How long what came after an origin must be known."""
 
-Build = Callable[[], Hazards]
-
-
-def candidates(threads: int = 1) -> dict[str, Build]:
-    """What the timing may be, the simplest first."""
-    return {
-        "Aalen-Johansen by stage": StageHazards,
-        "average of Aalen-Johansen and trees": lambda: MeanHazards([StageHazards(), TreeHazards(threads=threads)]),
-        "trees": lambda: TreeHazards(threads=threads),
-    }
+STAGES, AVERAGE, TREES = "Aalen-Johansen by stage", "average of Aalen-Johansen and trees", "trees"
+TIMINGS = (STAGES, AVERAGE, TREES)
+"""What the timing may be, the simplest first."""
 
 
 @dataclass(frozen=True)
@@ -114,11 +106,11 @@ class Outlooks:
         search: Rows, origins, and what recipes said there.
         recipe: The recipe to fit.
         kind: Kind of calibration that it serves with.
-        builds: Candidates for the timing, by name.
+        threads: Threads of LightGBM.
     """
 
-    def __init__(self, search: Search, recipe: Recipe, kind: str, builds: dict[str, Build]) -> None:
-        self.search, self.recipe, self.kind, self.builds = search, recipe, kind, builds
+    def __init__(self, search: Search, recipe: Recipe, kind: str, threads: int = 1) -> None:
+        self.search, self.recipe, self.kind, self.threads = search, recipe, kind, threads
         data = search.data
         population = data.population
         step = -(-len(population) // MOST_ROWS)
@@ -126,13 +118,20 @@ class Outlooks:
         self.pace = [item for item in data.features if item.name in PACE]
         self.matrix = build_matrix(data.history, self.pace, self.rows)
 
-    def timing(self, name: str, end: int) -> Timing:
-        """A candidate for the timing, fitted on what was known at a moment."""
+    def timings(self, end: int, names: Sequence[str] = TIMINGS) -> dict[str, Timing]:
+        """Candidates for the timing, fitted on what was known at a moment; trees only where they can be fitted."""
         known = self.rows.as_of < end
-        hazards = self.builds[name]()
         seen = episodes_of(self.search.data.history, self.rows.take(known), end)
-        hazards.fit(self.matrix.take(known), seen)
-        return Timing(hazards, name)
+        matrix = self.matrix.take(known)
+        stages = StageHazards()
+        stages.fit(matrix, seen)
+        found: dict[str, Hazards] = {STAGES: stages}
+        ended = seen.won[periods_seen(seen)[1] >= 0]
+        if set(names) - {STAGES} and len(ended) and ended.min() < ended.max():
+            trees = TreeHazards(threads=self.threads)
+            trees.fit(matrix, seen)
+            found |= {AVERAGE: MeanHazards([stages, trees]), TREES: trees}
+        return {name: Timing(found[name], name) for name in names if name in found}
 
     def _calibration(self, end: int) -> Calibration:
         """The calibration, as it could have been fitted on out-of-sample rows known at a moment."""
@@ -162,8 +161,8 @@ class Outlooks:
         horizons = np.array([*HORIZONS, period.days])
         order = np.argsort(horizons, kind="stable")
         within, inside = {}, {}
-        for name in self.builds:
-            said = self.timing(name, start).won_within(matrix, p, horizons[order], waited)[:, np.argsort(order)]
+        for name, timing in self.timings(start).items():
+            said = timing.won_within(matrix, p, horizons[order], waited)[:, np.argsort(order)]
             within[name], inside[name] = said[:, :-1], said[:, -1]
         moments = Snapshots(pairs.deal, np.full(len(pairs), start, dtype=np.int64))
         return Then(period, pairs.deal, episodes_of(history, moments, data.cut), p, within, inside)
@@ -180,34 +179,48 @@ def learn_outlook(search: Search, served: Served, threads: int = 1) -> Outlook |
     data = search.data
     if not data.dated or not len(data.population):
         return None
-    outlooks = Outlooks(search, served.recipe, served.calibration.kind, candidates(threads))
+    outlooks = Outlooks(search, served.recipe, served.calibration.kind, threads)
     thens = [outlooks.at(period) for period in past_periods(search)]
     thens = [then for then in thens if len(then.deals)]
-    losses = {name: loss for name in outlooks.builds if (loss := _loss(thens, name)) == loss}
-    names = list(outlooks.builds)
-    least = min(losses.values(), default=0.0)
-    name = next((item for item in names if item in losses and losses[item] <= least * (1 + TIE)), names[0])
+    name, losses = chosen_timing(thens, data.cut)
     full = [then for then in thens if then.period.end <= data.cut]
     outcomes = [then.seen.won_within(then.period.days) for then in full]
     quarters = [PastQuarter.of(then.period.start, then.period.end, then.in_period[name], won)
                 for then, won in zip(full, outcomes, strict=True)]  # fmt: skip
-    seen, said = _pooled(thens, name)
+    seen, said = _pooled(thens, name, data.cut)
     found = {str(days): brier(said[:, place], seen, days) for place, days in enumerate(HORIZONS)} if thens else {}
-    return Outlook(outlooks.timing(name, data.cut), tuple(quarters), tuple(backtests(data.history, full, name, quarters)),
-                   losses, {days: value for days, value in found.items() if value == value})  # fmt: skip
+    past = backtests(data.history, full, name, quarters)
+    return Outlook(outlooks.timings(data.cut, [name])[name], tuple(quarters), tuple(past), losses,
+                   {days: value for days, value in found.items() if value == value})  # fmt: skip
 
 
-def _pooled(thens: Sequence[Then], name: str) -> tuple[Episodes, FloatArray]:
+def chosen_timing(thens: Sequence[Then], end: int) -> tuple[str, dict[str, float]]:
+    """The timing with the least loss at past moments, the simplest of those that are equally good.
+
+    Args:
+        thens: What would have been said.
+        end: What came at or after it is not known.
+
+    Returns:
+        Its name, and the loss of each candidate that could be judged.
+    """
+    names = [name for name in TIMINGS if all(name in then.within for then in thens)]
+    losses = {name: loss for name in names if (loss := _loss(thens, name, end)) == loss}
+    least = min(losses.values(), default=0.0)
+    return next((name for name in names if name in losses and losses[name] <= least * (1 + TIE)), names[0]), losses
+
+
+def _pooled(thens: Sequence[Then], name: str, end: int) -> tuple[Episodes, FloatArray]:
     if not thens:
         return Episodes(np.zeros(0), np.zeros(0), np.zeros(0)), np.zeros((0, len(HORIZONS)))
-    seen = [then.seen for then in thens]
-    together = Episodes(*(np.concatenate([getattr(item, part) for item in seen]) for part in ("days", "watched", "won")))
-    return together, np.concatenate([then.within[name] for then in thens])
+    seen = [then.seen.until((end - then.period.start) / DAY) for then in thens]
+    parts = [np.concatenate([getattr(item, part) for item in seen]) for part in ("days", "watched", "won")]
+    return Episodes(*parts), np.concatenate([then.within[name] for then in thens])
 
 
-def _loss(thens: Sequence[Then], name: str) -> float:
+def _loss(thens: Sequence[Then], name: str, end: int) -> float:
     """Mean log-loss over the horizons that can be judged; NaN where none can."""
-    seen, said = _pooled(thens, name)
+    seen, said = _pooled(thens, name, end)
     if not len(seen):
         return float("nan")
     found = [log_loss(said[:, HORIZONS.index(days)], seen, days) for days in CHOSEN_BY]

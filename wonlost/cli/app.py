@@ -9,6 +9,7 @@ import typer
 
 from crm.errors import CrmError
 from features.errors import FeatureError
+from insights.errors import InsightError
 from models.errors import ModelError
 from wonlost.cli.console import UsageError, err
 
@@ -22,9 +23,9 @@ app = typer.Typer(
 
 
 def _add_commands() -> None:
-    from wonlost.cli import data, registry, scoring, taxonomy, training
+    from wonlost.cli import data, forecast, registry, scoring, taxonomy, training
 
-    for module in (data, training, scoring, registry, taxonomy):
+    for module in (data, training, scoring, forecast, registry, taxonomy):
         module.add_to(app)
 
 
@@ -33,7 +34,7 @@ def main() -> None:
     _add_commands()
     try:
         app()
-    except (CrmError, ModelError, FeatureError, UsageError) as error:
+    except (CrmError, ModelError, FeatureError, InsightError, UsageError) as error:
         err.print(f"error: {error}", markup=False)
         sys.exit(1)
     except BrokenPipeError:

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 EXTREMES = 5
 
 
-def _champion(store: str) -> tuple[CrmData, WinModel, Version]:
+def champion_of(store: str) -> tuple[CrmData, WinModel, Version]:
+    """The store's data, and the model that serves."""
     chosen = settings(store)
     crm = load(chosen)
     registry = registry_of(chosen)
@@ -40,7 +41,8 @@ def _champion(store: str) -> tuple[CrmData, WinModel, Version]:
     return crm, registry.load(version), version
 
 
-def _moment(as_of: str, crm: CrmData) -> int:
+def moment_of(as_of: str, crm: CrmData) -> int:
+    """The moment that `--as-of` names, or the newest one; not in the future."""
     from features.matrix import default_as_of
 
     asked = parse_as_of(as_of, crm)
@@ -63,8 +65,8 @@ def score(
 
     if output is not None and output.suffix not in (".csv", ".parquet"):
         raise UsageError(f"--out {output}: write to a .csv or a .parquet file")
-    crm, model, version = _champion(store)
-    when = _moment(as_of, crm)
+    crm, model, version = champion_of(store)
+    when = moment_of(as_of, crm)
     history = History(crm)
     batches = list(score_open(history, model, when)) if output is None else None
     n = sum(map(len, batches)) if batches is not None else 0
@@ -118,8 +120,8 @@ def explain(
     from features.matrix import open_at
     from models.scoring import score_pairs
 
-    crm, model, version = _champion(store)
-    when = _moment(as_of, crm)
+    crm, model, version = champion_of(store)
+    when = moment_of(as_of, crm)
     history = History(crm)
     code = history.code(deal)
     if code is None:
