@@ -6,9 +6,11 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from crm.tables import micros, moment
+from crm.tables import DAY, micros, moment
 from insights.errors import PeriodError
 
+FURTHEST = 731
+"""Days that a forecast may reach ahead: two years."""
 _QUARTER = re.compile(r"(\d{4})\s*-?\s*[Qq]([1-4])\Z", re.ASCII)
 
 
@@ -29,7 +31,7 @@ class Period:
     @property
     def days(self) -> float:
         """Its length in days."""
-        return (self.end - self.start) / 86_400_000_000
+        return (self.end - self.start) / DAY
 
 
 def quarter(year: int, number: int, first_month: int = 1) -> Period:
@@ -72,14 +74,14 @@ def parse_until(text: str, as_of: int, first_month: int = 1) -> Period:
         first_month: Month in which the fiscal year starts.
 
     Raises:
-        PeriodError: It is neither, or it is over at `as_of`.
+        PeriodError: It is neither, it is over at `as_of`, or it lies more than `FURTHEST` days ahead.
     """
     text = text.strip()
-    if not text:
-        return quarter_at(as_of, first_month)
     found = _QUARTER.match(text)
     try:
-        if found:
+        if not text:
+            period = quarter_at(as_of, first_month)
+        elif found:
             period = quarter(int(found[1]), int(found[2]), first_month)
         else:
             day = date.fromisoformat(text)
@@ -88,4 +90,6 @@ def parse_until(text: str, as_of: int, first_month: int = 1) -> Period:
         raise PeriodError(f"{text[:40]!r} is neither a day nor a quarter; write 2026-12-31 or 2026Q4") from None
     if period.end <= as_of:
         raise PeriodError(f"{text} is over: the forecast is made as of {moment(as_of):%Y-%m-%d}")
+    if period.end - as_of > FURTHEST * DAY:
+        raise PeriodError(f"{text} lies too far ahead: a forecast reaches {FURTHEST} days")
     return period

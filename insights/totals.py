@@ -142,10 +142,10 @@ def lines_of(
     so_far = won_in(history, period.start, min(as_of, period.end))
     known = np.nan_to_num(money.amount)
     won_by = np.bincount(currency[so_far], known[so_far], n_currencies)
-    growth, noise = _still_moves(history, as_of, period)
+    noise = _still_moves(history, as_of, period)
     typical = _mean_win(history, as_of, money.amount, currency, n_currencies)
     missing = np.isnan(money.amount[deals])
-    amount = np.where(missing, typical[currency[deals]], money.amount[deals] * growth)
+    amount = np.where(missing, typical[currency[deals]], money.amount[deals])
     arrivals = None
     if with_new:
         arrivals = arrivals_of(history, as_of, period.start, period.end, money.amount,
@@ -180,15 +180,13 @@ def _mean_win(
     return np.asarray(np.bincount(currency[won], amount[won], n_currencies) / np.maximum(n, 1))
 
 
-def _still_moves(history: History, as_of: int, period: Period) -> tuple[float, float]:
-    """How amounts of deals moved from a moment to their win in a period as long, in the last two years.
+def _still_moves(history: History, as_of: int, period: Period) -> float:
+    """How far amounts moved from a moment to the win, relative to what they were, in periods of the last two years.
 
-    Returns:
-        What an amount becomes on average, relative to what it was, and the standard deviation around that; 1 and 0
-        where changes of amounts are not recorded, or too few deals tell.
+    A standard deviation; 0 where changes of amounts are not recorded, or too few deals tell.
     """
     if history.crm.known("opportunities", AMOUNT) is not Known.HISTORY:
-        return 1.0, 0.0
+        return 0.0
     final, length = amounts_at(history, as_of), period.end - max(as_of, period.start)
     found = []
     for back in range(1, 9):
@@ -200,8 +198,8 @@ def _still_moves(history: History, as_of: int, period: Period) -> tuple[float, f
         found.append(final[won][some] / before[some])
     ratios = np.clip(np.concatenate(found), 0.2, 5.0)
     if len(ratios) < LEAST_CHANGES:
-        return 1.0, 0.0
-    return float(ratios.mean()), float(ratios.std() / ratios.mean())
+        return 0.0
+    return float(ratios.std())
 
 
 def stage_weighted(history: History, as_of: int, period: Period, deals: IntArray, rate: FloatArray) -> float:

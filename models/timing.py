@@ -145,8 +145,8 @@ class StageHazards(Hazards):
         last = last_period(at)
         overall = (closings.sum(0) + 0.5) / (at_risk.sum(0) + 1.0)
         share = (wins.sum(0) + 0.5) / (closings.sum(0) + 1.0)
-        self.closing = (closings + self.strength * overall) / (at_risk + self.strength)
-        self.won = (wins + self.strength * share) / (closings + self.strength)
+        self.closing = (closings + self.strength * overall) / np.maximum(at_risk + self.strength, 1e-9)
+        self.won = (wins + self.strength * share) / np.maximum(closings + self.strength, 1e-9)
         self.closing[:, last + 1 :], self.won[:, last + 1 :] = self.closing[:, [last]], self.won[:, [last]]
 
     def rates(self, matrix: FeatureMatrix) -> tuple[FloatArray, FloatArray]:

@@ -37,6 +37,7 @@ from serving.errors import (
     UnavailableError,
     UnknownReportError,
 )
+from serving.forecast import ForecastAnswer, ForecastQuery, Forecasts
 from serving.front import Front, bounded_body, error_response
 from serving.measures import Measures
 from serving.problems import details_of
@@ -56,7 +57,7 @@ REPORT_HEADERS = {
 def create_app(
     store_url: str, registry: Registry, *, refresh_seconds: float = 2.0, max_deals: int = 1000,
     max_body_bytes: int = 20_000_000, allowed_hosts: Sequence[str] = LOOPBACK_NAMES,
-    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    now: Callable[[], datetime] = lambda: datetime.now(UTC), forecasts: Forecasts | None = None,
 ) -> FastAPI:  # fmt: skip
     """Make the app. It begins to look for the store and the champion when it starts, and stops when it ends.
 
@@ -68,6 +69,7 @@ def create_app(
         max_body_bytes: Largest body of a request.
         allowed_hosts: Accepted names in the Host header, without ports.
         now: The clock.
+        forecasts: How forecasts are made: rates, fiscal year, limits.
     """
     measures = Measures()
     champion = Champion(store_url, registry, refresh_seconds, on_change=lambda current: _measured(measures, current))
@@ -88,6 +90,7 @@ def create_app(
     _answer_errors(app)
     _add_deals(app, champion, measures, lambda: micros(now()))
     _add_score(app, champion, measures, lambda: micros(now()), max_deals, max_body_bytes)
+    _add_forecast(app, champion, forecasts or Forecasts(), lambda: micros(now()))
     _add_models(app, champion)
     _add_state(app, champion, measures)
     return app
@@ -183,6 +186,13 @@ def _add_score(
         """
         body = await bounded_body(request, max_bytes)
         return answer(body) if len(body) <= INLINE_BYTES else await run_in_threadpool(answer, body)
+
+
+def _add_forecast(app: FastAPI, champion: Champion, forecasts: Forecasts, clock: Callable[[], int]) -> None:
+    @app.get("/v1/forecast", response_model=ForecastAnswer, responses=errors(422), tags=["forecast"])
+    def forecast(query: Annotated[ForecastQuery, Query()]) -> Response:
+        """What will be won by when: 10, 50 and 90 % lines, what changed, and which deals need a look."""
+        return _json(forecasts.answer(champion.current, query, clock()))
 
 
 def _add_models(app: FastAPI, champion: Champion) -> None:

@@ -26,10 +26,12 @@ from models.estimator import Estimator
 from models.explain import Described
 from models.logistic import Logistic
 from models.registry import DIGEST, NAME, Registry, quiet_mlflow
+from models.timing import MeanHazards, StageHazards, TreeHazards
 from models.trees import Trees, TreeSize
 from models.uncertainty import Spread
 from models.win import WinModel
 from serving.app import create_app
+from tests.quick_model import quick_model
 from tests.serving.running import running
 
 UNTIL = date(2025, 6, 30)
@@ -52,21 +54,6 @@ class World:
         if champion is not None:
             registry.promote(champion)
         return registry
-
-
-def _fit(crm: CrmData, estimator: Estimator) -> WinModel:
-    history = History(crm)
-    cut = default_as_of(crm)
-    rows = grid(history, cut)
-    rows = rows.take(~np.isnan(history.won[rows.deal]))
-    features = features_of(history)
-    matrix = build_matrix(history, features, rows)
-    won = history.won[rows.deal]
-    estimator.fit(matrix, won)
-    by_name = {item.name: item for item in features}
-    described = {name: Described.learn(by_name[name], matrix, won) for name in estimator.features}
-    spread = Spread.learn(matrix, np.linspace(0.02, 0.3, matrix.n_rows))
-    return WinModel(estimator, Platt(0.9, 0.9, 0.05), described, spread, float(won.mean()), cut, estimator.kind)
 
 
 def _register(models: dict[int, WinModel], folder: Path) -> None:
@@ -95,7 +82,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
         import_export([folder / "export"], mapping, store, imported_at=datetime(2025, 6, 30, tzinfo=UTC))
         crm = store.load()
     size = TreeSize(trees=30, leaves=7, depth=4, min_rows=20)
-    models = {1: _fit(crm, Average([Logistic(), Trees(size)])), 2: _fit(crm, Logistic()), 3: _fit(crm, Logistic(0.01))}
+    models = {1: quick_model(crm, Average([Logistic(), Trees(size)]), MeanHazards([StageHazards(), TreeHazards(size)])),
+              2: quick_model(crm, Logistic()), 3: quick_model(crm, Logistic(0.01))}  # fmt: skip
     _register(models, folder)
     changed = folder / "mlflow3" / "data" / "bundle" / "win.json"
     changed.write_text(changed.read_text().replace('"base_rate": 0', '"base_rate": 1', 1))

@@ -20,7 +20,8 @@ from serving.requests import EVENTS, ROWS
 from tests.serving.conftest import World
 
 REPORT = "/v1/models/{version}/report"
-ROUTES = ["/v1/deals", "/v1/deals/{deal_id}", "/v1/score", "/v1/models", REPORT, "/healthz", "/readyz", "/metrics"]
+ROUTES = ["/v1/deals", "/v1/deals/{deal_id}", "/v1/score", "/v1/forecast", "/v1/models", REPORT, "/healthz", "/readyz",
+          "/metrics"]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +34,7 @@ def test_every_route_is_documented_with_its_errors_and_examples(document: dict[s
     assert sorted(document["paths"]) == sorted(ROUTES)
     expected = {
         "/v1/deals": {"422"}, "/v1/deals/{deal_id}": {"404", "422"}, "/v1/score": {"413", "415", "422"},
+        "/v1/forecast": {"422"},
         "/v1/models": {"503"}, REPORT: {"404", "422", "503"}, "/healthz": set(), "/readyz": {"503"}, "/metrics": set(),
     }  # fmt: skip
     for path, operations in document["paths"].items():
@@ -50,7 +52,7 @@ def test_every_route_is_documented_with_its_errors_and_examples(document: dict[s
 
 def test_every_field_that_is_sent_or_answered_says_what_it_is(document: dict[str, Any]) -> None:
     schemas = document["components"]["schemas"]
-    for name in ("DealState", "ScoreAnswer", "ReasonAnswer", "DealAnswer", "PostedScore", "SentOpportunities",
+    for name in ("ForecastAnswer", "LineAnswer", "WaterfallAnswer", "DealState", "ScoreAnswer", "ReasonAnswer", "DealAnswer", "PostedScore", "SentOpportunities",
                  "SentDeal"):  # fmt: skip
         for field, schema in schemas[name]["properties"].items():
             assert schema.get("description") or "$ref" in schema or "anyOf" in schema, f"{name}.{field}"

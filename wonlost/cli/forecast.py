@@ -46,8 +46,8 @@ def forecast(
                                   "WONLOST_RATES. Without, currencies are shown apart.")
     ] = None,
     since: Annotated[
-        str, typer.Option("--since", metavar="DATE", help="Tell changes against the forecast of this day; by default seven "
-                          "days before --as-of.")
+        str, typer.Option("--since", metavar="DATE", help="Tell changes against the forecast of this day; by default "
+                          "seven days before --as-of.")
     ] = "",
     store: StoreOption = "",
 ) -> None:  # fmt: skip

@@ -82,14 +82,19 @@ def serve(
     store: StoreOption = "",
 ) -> None:
     """Serve the API on loopback."""
+    from insights.money import load_rates
+    from insights.pipeline import Limits
     from serving.app import create_app
     from serving.errors import ListenError, PortTakenError
+    from serving.forecast import Forecasts
     from serving.server import serve as run_server
 
     chosen = settings(store)
     app = create_app(
         chosen.store_url, registry_of(chosen), refresh_seconds=chosen.refresh_seconds, max_deals=chosen.max_deals,
         max_body_bytes=chosen.max_body_bytes,
+        forecasts=Forecasts(None if chosen.rates is None else load_rates(chosen.rates), chosen.fiscal_year_start,
+                            Limits(chosen.stale_days, chosen.pushes, chosen.contacts)),
     )  # fmt: skip
 
     def listening(address: str) -> None:
