@@ -8,8 +8,9 @@ section 11.3). Given z, deals are independent:
 
 with e_i, mean 0, for how far amounts still move before the close. The shock takes `LEVELS` values, the middles of
 equally likely strata of its distribution (stratified sampling), so that the probabilities are worked out once for each
-value and every draw of every deal costs one random number and one comparison: nothing is approximated but the sum of
-the e_i, which is drawn as one normal number of the right variance.
+value, and every draw of every deal costs a random number of 16 bits and one comparison. The threshold of a deal,
+65536 p, is rounded up or down by chance, anew for each value of the shock, so that its probability is right on average.
+The sum of the e_i is drawn as one normal number of the right variance; nothing else is approximated.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from models.estimator import log_odds
 
 LEVELS = 100
 """Values of the common shock."""
+_ALL_BITS = 2**64 - 1
 _DEALS = 4_096
 """Deals that are worked on together: few enough that their draws stay in the processor's cache."""
 
@@ -117,11 +119,14 @@ def draw_totals(
     def level(place: int) -> FloatArray:
         random = np.random.Generator(np.random.SFC64([seed, place]))
         total = np.zeros((each, table.shape[1]))
-        chance = expit(odds + values[place]).astype(np.float32)
+        chance = expit(odds + values[place])
         chance[never] = 0.0
+        threshold = np.minimum(chance * 65536.0 + random.random(len(chance)), 65535.0).astype(np.uint16)
         for start in range(0, len(odds), _DEALS):
             part = slice(start, start + _DEALS)
-            won = random.random((each, len(chance[part])), dtype=np.float32) < chance[part]
+            n = len(threshold[part])
+            words = random.integers(0, _ALL_BITS, (each, -(-n // 4)), dtype=np.uint64, endpoint=True)
+            won = words.view(np.uint16)[:, :n] < threshold[part]
             total += won.astype(np.float32) @ table[part]
         return _with_arrivals(total, arrivals, float(values[place]), open_deals.n_currencies, random)
 

@@ -24,7 +24,7 @@ from models.timing import (
 )
 from models.trees import TreeSize
 
-SMALL = TreeSize(trees=30, leaves=7, depth=4, min_rows=30)
+SMALL = TreeSize(trees=60, leaves=7, depth=4, learning_rate=0.1, min_rows=30)
 DAYS = np.array(HORIZONS, dtype=np.float64)
 
 
@@ -150,8 +150,8 @@ def test_aalen_johansen_by_hand() -> None:
 
 @pytest.mark.parametrize("hazards", [StageHazards(), TreeHazards(SMALL)])
 def test_it_finds_the_true_incidence_although_many_deals_are_censored(hazards: Hazards) -> None:
-    matrix, seen, truth = race(8000)
-    assert seen.closed.mean() < 0.6
+    matrix, seen, truth = race(20_000, watched=150.0)
+    assert seen.closed.mean() < 0.65
     hazards.fit(matrix, seen)
     found, _, _ = Timing(hazards, "learnt").incidence(matrix, np.array([30.0, 60.0, 90.0]))
     stage = matrix.columns["stage"]
@@ -164,7 +164,7 @@ def test_it_finds_the_true_incidence_although_many_deals_are_censored(hazards: H
     naive = StageHazards()
     naive.fit(closed, Episodes(seen.days[seen.closed], np.full(int(seen.closed.sum()), 1e4), seen.won[seen.closed]))
     wrong, _, _ = Timing(naive, "naive").incidence(matrix, np.array([30.0]))
-    assert wrong[:, 0].mean() > 1.3 * truth[:, 0].mean()
+    assert wrong[:, 0].mean() > 1.2 * truth[:, 0].mean()
 
 
 def test_learnt_hazards_are_better_than_one_rate_for_all() -> None:

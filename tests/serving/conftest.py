@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import numpy as np
 import pytest
 
 from crm.importing import import_export
@@ -16,19 +15,12 @@ from crm.mapping import load_mapping
 from crm.simulate import simulate, write
 from crm.store import Store
 from crm.tables import CrmData
-from features.history import History
-from features.matrix import build_matrix, default_as_of, grid
-from features.registry import features_of
 from models.average import Average
 from models.bundle import save_bundle
-from models.calibration import Platt
-from models.estimator import Estimator
-from models.explain import Described
 from models.logistic import Logistic
 from models.registry import DIGEST, NAME, Registry, quiet_mlflow
 from models.timing import MeanHazards, StageHazards, TreeHazards
 from models.trees import Trees, TreeSize
-from models.uncertainty import Spread
 from models.win import WinModel
 from serving.app import create_app
 from tests.quick_model import quick_model

@@ -52,8 +52,9 @@ def test_every_route_is_documented_with_its_errors_and_examples(document: dict[s
 
 def test_every_field_that_is_sent_or_answered_says_what_it_is(document: dict[str, Any]) -> None:
     schemas = document["components"]["schemas"]
-    for name in ("ForecastAnswer", "LineAnswer", "WaterfallAnswer", "DealState", "ScoreAnswer", "ReasonAnswer", "DealAnswer", "PostedScore", "SentOpportunities",
-                 "SentDeal"):  # fmt: skip
+    names = ("ForecastAnswer", "LineAnswer", "WaterfallAnswer", "DealState", "ScoreAnswer", "ReasonAnswer",
+             "DealAnswer", "PostedScore", "SentOpportunities", "SentDeal")  # fmt: skip
+    for name in names:
         for field, schema in schemas[name]["properties"].items():
             assert schema.get("description") or "$ref" in schema or "anyOf" in schema, f"{name}.{field}"
 
