@@ -13,10 +13,10 @@ from tests.features.small import crm_of
 AS_OF = micros("2026-04-01")
 
 DEALS = """
-opportunity_id | created_at | closed_at | outcome | amount
-A              | 2026-01-05 |           |         | 100
-B              | 2026-01-05 |           |         | 900
-C              | 2026-03-25 |           |         | 500
+opportunity_id | created_at | closed_at | outcome | amount | expected_close_at
+A              | 2026-01-05 |           |         | 100    |
+B              | 2026-01-05 |           |         | 900    |
+C              | 2026-03-25 |           |         | 500    |
 """
 ACTIVITIES = """
 opportunity_id | occurred_at | type    | contact_id
