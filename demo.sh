@@ -14,5 +14,7 @@ say "train on everything that was known; the best recipe at past moments becomes
 "$wonlost" train
 say "score every open deal"
 "$wonlost" score --out var/demo/scores.csv
+say "read the notes on lost deals, and count their reasons beside the picklist's"
+"$wonlost" classify --store --out var/demo/reasons.csv
 say "serve (Ctrl-C ends it)"
 exec "$wonlost" serve

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-from benchmarks import forecast, honesty, large, real, serving, small
+from benchmarks import forecast, honesty, large, real, reasons, reviewing, serving, small
 from benchmarks.results import RESULTS, ROOT, DataAbsent, write_section
 
 
@@ -29,8 +29,15 @@ CASES: dict[str, tuple[str, Callable[[], str]]] = {
     "refusals": ("Where there is nothing to learn, or too much", honesty.refusals),
     "truth": ("Against the simulated truth", honesty.truth),
     "few_deals": ("Few deals", honesty.few_deals),
+    "learning_curves": ("Labels that the review loop saves", reviewing.learning_curves),
     "features": ("Feature matrix against pandas", _features),
     "serving": ("One deal over HTTP", serving.serving),
+    "reasons_banking77": ("Reasons: BANKING77, 77 classes", reasons.banking77),
+    "reasons_banking14": ("Reasons: BANKING77, 14 classes", reasons.banking14),
+    "reasons_airline": ("Reasons: airline complaints", reasons.airline),
+    "reasons_noise": ("Reasons: wrong labels", reasons.noise),
+    "reasons_speed": ("Reasons: speed", reasons.speed),
+    "reasons_probe": ("Reasons: hand-written notes", reasons.probe),
     "train": ("Training on 100,000 simulated deals", large.train),
     "won_within": ("Won within 30 and 60 days, BPI 2012", forecast.bpi2012),
     "forecast": ("Totals of quarters of simulated companies", forecast.totals),

@@ -140,7 +140,7 @@ def outcomes(found: Company, last: int = QUARTERS) -> list[Outcome]:
         weighted = stage_weighted(history, period.start, period, then.deals, stage_rates(found.data, then))
         lines[STAGE_WEIGHTED] = (weighted, weighted, weighted)
         won = won_in(history, period.start, period.end)
-        actual = float(np.nansum(amounts_at(history, period.end)[won]))
+        actual = float(np.nansum(amounts_at(history, period.end)[won])) / 100
         wins = said[WONLOST].wins
         parts.append((lines, actual, (wins.low, wins.high), len(won)))
     scale = float(np.mean([actual for _, actual, _, _ in parts]))

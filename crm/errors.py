@@ -3,7 +3,7 @@
 CrmError
 ├── MappingError         a mapping file is wrong, or does not fit the export
 ├── InputError           one or more values of an export cannot be read: names file, row, column and value
-├── LabelError           an answer to a note lacks what it needs
+├── AnswerError          an answer to a note lacks what it needs
 ├── StoreError           the store cannot be opened or used
 └── NothingImportedError the store holds no opportunities yet
 """
@@ -22,7 +22,7 @@ class MappingError(CrmError):
     """A mapping is malformed, or names something that the export does not hold."""
 
 
-class LabelError(CrmError):
+class AnswerError(CrmError):
     """A person's answer to a note lacks what it needs; nothing was stored."""
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from crm.errors import LabelError
+from crm.errors import AnswerError
 from crm.notes import NoteKey
 from crm.records import labels as table
 from crm.store import Store
@@ -64,16 +64,16 @@ def add_label(
         at: When, in microseconds since 1970, UTC; now by default.
 
     Raises:
-        LabelError: There is no reason, one is named twice, or nobody answers.
+        AnswerError: There is no reason, one is named twice, or nobody answers.
         StoreError: The database refuses.
     """
     by = by.strip()
     if not by:
-        raise LabelError("an answer needs the name of who gave it")
+        raise AnswerError("an answer needs the name of who gave it")
     if not reasons or not all(reasons):
-        raise LabelError("an answer needs at least one reason")
+        raise AnswerError("an answer needs at least one reason")
     if len(set(reasons)) < len(reasons):
-        raise LabelError(f"an answer names a reason twice: {', '.join(reasons)}")
+        raise AnswerError(f"an answer names a reason twice: {', '.join(reasons)}")
     when = micros(datetime.now(UTC)) if at is None else at
     row = {
         "opportunity_id": note.opportunity_id, "kind": note.kind, "text_sha256": note.digest,

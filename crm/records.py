@@ -102,3 +102,31 @@ labels = sa.Table(
     sa.Column("source", sa.Text(), nullable=False),
     sa.Index("labels_of_a_note", "opportunity_id", "kind", "text_sha256"),
 )
+
+score_runs = sa.Table(
+    "score_runs",
+    metadata,
+    sa.Column("id", sa.Integer(), primary_key=True, autoincrement=True),
+    sa.Column("made_at", sa.BigInteger(), nullable=False),
+    sa.Column("as_of", sa.BigInteger(), nullable=False),
+    sa.Column("imported_at", sa.BigInteger(), nullable=False),  # names the data that were scored
+    sa.Column("model_version", sa.Integer(), nullable=False),
+    sa.Column("model_digest", sa.Text(), nullable=False),
+    sa.Column("in_sample", sa.SmallInteger(), nullable=False),
+    sa.Column("n", sa.Integer(), nullable=False),
+    sa.Column("facts", sa.Text(), nullable=False),  # JSON: what the run says of its model
+    sa.Column("columns", sa.Text(), nullable=False),  # JSON: names of the inputs kept
+    sa.Index("score_runs_once", "as_of", "model_digest", "imported_at", unique=True),
+)
+
+score_parts = sa.Table(
+    "score_parts",
+    metadata,
+    sa.Column("run_id", sa.Integer(), primary_key=True, autoincrement=False),
+    sa.Column("part", sa.Integer(), primary_key=True, autoincrement=False),
+    sa.Column("first_id", KEY_TYPE, nullable=False),
+    sa.Column("last_id", KEY_TYPE, nullable=False),
+    sa.Column("scores", sa.LargeBinary(), nullable=False),  # see crm.ledger
+    sa.Column("inputs", sa.LargeBinary(), nullable=False),
+    sa.Index("score_parts_of_a_deal", "first_id", "last_id"),
+)

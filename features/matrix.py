@@ -153,6 +153,15 @@ def open_at(history: History, as_of: int) -> Snapshots:
     return Snapshots(deals, np.full(len(deals), UNDATED, dtype=np.int64))
 
 
+def pair_of(history: History, deal: int, as_of: int) -> Snapshots:
+    """One deal at a moment, as its features want it: see `open_at`."""
+    process = history.crm.process
+    when = UNDATED if process.time_basis != "dates" else as_of
+    if process.time_basis == "dates" and process.snapshots == "entry":
+        when = int(history.created[deal])
+    return Snapshots(np.array([deal], dtype=np.int64), np.array([when], dtype=np.int64))
+
+
 def mondays(start: int, end: int) -> IntArray:
     """Mondays 00:00 UTC in [start, end), in microseconds."""
     first = start - (start - 4 * DAY) % WEEK  # 1970-01-05 was a Monday

@@ -1,1 +1,1 @@
-"""What people decide from: notes worth a review, themes that no reason covers."""
+"""What people decide from: the notes worth a review, themes that no reason covers, and the pages of reports."""

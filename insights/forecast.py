@@ -15,10 +15,10 @@ from crm.tables import DAY, NAT, FloatArray, IntArray, moment
 from features.history import History
 from features.matrix import build_matrix, open_at
 from features.registry import features_of
-from insights.errors import NothingToForecastError, RatesError
+from insights.errors import NothingToTellError, RatesError
 from insights.money import Rates
-from insights.periods import Period
 from insights.pipeline import Ailing, Coverage, Limits, due_in, health
+from insights.spans import Span
 from insights.totals import Line, Lines, has_amounts, lines_of, money_at
 from insights.waterfall import Seen, Waterfall, waterfalls
 from models.outlook import Backtest, Outlook
@@ -65,7 +65,7 @@ class Forecast:
     """
 
     as_of: int
-    period: Period
+    period: Span
     open_deals: OpenDeals
     lines: Lines
     spread: float
@@ -82,24 +82,24 @@ def outlook_of(history: History, model: WinModel, as_of: int) -> Outlook:
     """What a model knows of time, where there is anything to forecast.
 
     Raises:
-        NothingToForecastError: Says in one sentence why not.
+        NothingToTellError: Says in one sentence why not.
     """
     if history.crm.process.time_basis != "dates":
-        raise NothingToForecastError("the imported export has no dates, so nothing can be said of when deals close")
+        raise NothingToTellError("the imported export has no dates, so nothing can be said of when deals close")
     if model.outlook is None:
-        raise NothingToForecastError("this version of the model does not know when deals close; train a new one")
+        raise NothingToTellError("this version of the model does not know when deals close; train a new one")
     born = history.created[history.created != NAT]
     if not len(born) or as_of <= int(born.min()):
         told = f"; the first was entered on {moment(int(born.min())):%Y-%m-%d}" if len(born) else ""
-        raise NothingToForecastError(f"no deal had been entered before {moment(as_of):%Y-%m-%d}{told}")
+        raise NothingToTellError(f"no deal had been entered before {moment(as_of):%Y-%m-%d}{told}")
     return model.outlook
 
 
-def open_deals_of(history: History, model: WinModel, as_of: int, period: Period) -> OpenDeals:
+def open_deals_of(history: History, model: WinModel, as_of: int, period: Span) -> OpenDeals:
     """Open deals and how likely each is to be won in what is left of a period.
 
     Raises:
-        NothingToForecastError: There is nothing to forecast.
+        NothingToTellError: There is nothing to forecast.
     """
     outlook_of(history, model, as_of)
     pairs = open_at(history, as_of)
@@ -118,7 +118,7 @@ def open_deals_of(history: History, model: WinModel, as_of: int, period: Period)
 
 
 def forecast(
-    history: History, model: WinModel, as_of: int, period: Period, *, target: float | None = None,
+    history: History, model: WinModel, as_of: int, period: Span, *, target: float | None = None,
     rates: Rates | None = None, since: int | None = None, limits: Limits | None = None, draws: int = DRAWS,
     seed: int = 0,
 ) -> Forecast:  # fmt: skip
@@ -137,8 +137,8 @@ def forecast(
         seed: Of all chance.
 
     Raises:
-        NothingToForecastError: There is nothing to forecast; says why.
-        RatesError: There is no rate for a currency, or a target cannot be compared with amounts in several.
+        NothingToTellError: There is nothing to forecast; says why.
+        RatesError: A target cannot be compared with amounts in several currencies.
     """
     outlook = outlook_of(history, model, as_of)
     now = open_deals_of(history, model, as_of, period)
@@ -165,7 +165,7 @@ def _seen(history: History, as_of: int, found: OpenDeals, lines: Lines, rates: R
 
 
 def _coverage(
-    history: History, as_of: int, period: Period, now: OpenDeals, lines: Lines, target: float
+    history: History, as_of: int, period: Span, now: OpenDeals, lines: Lines, target: float
 ) -> Coverage:  # fmt: skip
     if len(lines.money) != 1:
         told = f"amounts are in {', '.join(name or 'no currency' for name in lines.money)}" if lines.money else \
@@ -192,6 +192,9 @@ def _notes(
         found.append("the export has no amounts: only wins are counted")
     elif lines.guessed:
         found.append(f"{lines.guessed} open deals have no amount, and count with the mean of won deals")
+    if lines.without_rate:
+        told = ", ".join(f"{n} in {name}" for name, n in lines.without_rate.items())
+        found.append(f"deals without a rate of exchange count with no amount: {told}")
     if len(lines.money) > 1:
         found.append("amounts are in several currencies, which are shown apart; a table of rates converts them")
     if not outlook.quarters:

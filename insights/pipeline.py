@@ -13,7 +13,7 @@ from features.asof import Seen
 from features.history import History
 from features.matrix import default_as_of
 from features.moments import Moments
-from insights.periods import Period
+from insights.spans import Span
 
 BoolArray = NDArray[np.bool_]
 
@@ -176,7 +176,7 @@ class Coverage:
     chance: float
 
 
-def due_in(history: History, as_of: int, period: Period, deals: IntArray) -> BoolArray:
+def due_in(history: History, as_of: int, period: Span, deals: IntArray) -> BoolArray:
     """Whether each deal's expected close lies before the end of a period, overdue or unknown ones included."""
     if "opportunities.expected_close_at" not in history.sources:
         return np.ones(len(deals), dtype=np.bool_)

@@ -7,8 +7,9 @@ c(i) = max over L of s(i, j). The next note is the one that adds most to the sum
 
 * a *first look* while there is no model, or fewer than two answers for each reason: w(i) = 1, so the picks spread over
   all that people write;
-* afterwards *smallest margin*: w(i) = (1 - margin(i))^2, where the margin is the difference between the two highest
-  probabilities (Scheffer, Decomain and Wrobel 2001).
+* afterwards *smallest margin*: w(i) = (1 - margin(i))^2 / share(i), where the margin is the difference between the two
+  highest probabilities (Scheffer, Decomain and Wrobel 2001) and the share is that of the note's likeliest reason among
+  all notes, so that rare reasons are asked about as much as frequent ones.
 
 A pick lowers what its near copies would add, so no batch asks the same twice, and a lone oddity, however unclear, waits
 until what stands for many is answered (Wei, Iyer and Bilmes 2015 weigh margin and representativeness in this way).
@@ -121,7 +122,7 @@ def _fresh(
 ) -> Iterator[Choice]:
     """Notes without an answer, at most `n`."""
     first = probabilities is None or labelled.sum() < FIRST_LOOK * len(reasons)
-    weights = np.ones(len(labelled)) if first or probabilities is None else (1 - margins(probabilities)) ** 2
+    weights = np.ones(len(labelled)) if first or probabilities is None else _undecided(probabilities)
     weights[labelled] = 0
     for row in representatives(unit_vectors(vectors), weights, labelled, n):
         if first or probabilities is None:
@@ -130,6 +131,13 @@ def _fresh(
             best, second = np.argsort(-probabilities[row], kind="stable")[:2]
             told = [f"{reasons[place]} ({100 * probabilities[row, place]:.0f} %)" for place in (best, second)]
             yield Choice(row, "undecided", f"model cannot decide between {told[0]} and {told[1]}")
+
+
+def _undecided(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Weight of each note from how undecided the model is, shape (n_notes,)."""
+    likeliest = probabilities.argmax(axis=1)
+    share = np.maximum(probabilities.mean(axis=0), 1 / len(probabilities))  # one note at least
+    return np.asarray((1 - margins(probabilities)) ** 2 / share[likeliest])
 
 
 def representatives(units: UnitVectors, weights: NDArray[np.float64], covered: NDArray[np.bool_], n: int) -> list[int]:

@@ -12,9 +12,9 @@ from features.history import History
 from features.matrix import open_at
 from features.records import NEVER
 from insights.arrivals import arrivals_of
-from insights.money import Money, Rates, money_of
-from insights.periods import Period
+from insights.money import Amounts, Rates, amounts_of
 from insights.simulation import Pipeline, Totals, draw_totals
+from insights.spans import Span
 
 AMOUNT = "amount"
 LEAST_CHANGES = 30
@@ -57,6 +57,7 @@ class Lines:
         amount: Amount counted for each open deal, in its currency (or the base of the rates), shape (n_deals,).
         currency: Currency of each open deal.
         guessed: Open deals without an amount, which count with the mean of won deals.
+        without_rate: Deals by currency that have an amount but no rate; they count with no amount.
         totals: The draws, what was won so far included; in order of `money`.
     """
 
@@ -65,6 +66,7 @@ class Lines:
     amount: FloatArray
     currency: list[str]
     guessed: int
+    without_rate: dict[str, int]
     totals: Totals
 
 
@@ -75,7 +77,7 @@ def has_amounts(history: History) -> bool:
 
 
 def amounts_at(history: History, as_of: int) -> FloatArray:
-    """Amount of every deal as it stood at a moment, in units of its currency; NaN where that is not known.
+    """Amount of every deal as it stood at a moment, in hundredths of its currency; NaN where that is not known.
 
     An amount without a history is known of deals that are open today, and of those that had closed by then.
     """
@@ -83,7 +85,7 @@ def amounts_at(history: History, as_of: int) -> FloatArray:
     if not has_amounts(history):
         return np.full(n, np.nan)
     everyone = np.arange(n, dtype=np.int64)
-    values = history.field("opportunities.amount").numbers(everyone, np.full(n, as_of, dtype=np.int64)) / 100
+    values = history.field("opportunities.amount").numbers(everyone, np.full(n, as_of, dtype=np.int64))
     if history.crm.known("opportunities", AMOUNT) in (Known.CREATED, Known.HISTORY):
         return np.asarray(values)
     stands = (history.closed == NEVER) | (history.closed < as_of)
@@ -100,13 +102,9 @@ def currencies_of(history: History) -> Coded:
     return Coded(field.codes(everyone, np.full(n, NEVER - 1, dtype=np.int64)), field.levels)
 
 
-def money_at(history: History, as_of: int, rates: Rates | None) -> Money:
-    """Amounts of all deals as they stood at a moment, converted if there are rates.
-
-    Raises:
-        RatesError: There is no rate for a currency.
-    """
-    return money_of(amounts_at(history, as_of), currencies_of(history), rates)
+def money_at(history: History, as_of: int, rates: Rates | None) -> Amounts:
+    """Amounts of all deals as they stood at a moment, converted if there are rates."""
+    return amounts_of(amounts_at(history, as_of), currencies_of(history), rates)
 
 
 def won_in(history: History, start: int, end: int) -> IntArray:
@@ -115,7 +113,7 @@ def won_in(history: History, start: int, end: int) -> IntArray:
 
 
 def lines_of(
-    history: History, as_of: int, period: Period, deals: IntArray, p: FloatArray, spread: float, *,
+    history: History, as_of: int, period: Span, deals: IntArray, p: FloatArray, spread: float, *,
     rates: Rates | None = None, draws: int = 10_000, seed: int = 0, with_new: bool = True,
 ) -> Lines:  # fmt: skip
     """What a period brings in, as seen from a moment.
@@ -131,25 +129,22 @@ def lines_of(
         draws: Draws of the total.
         seed: Of all chance.
         with_new: Whether to count deals that are not there yet.
-
-    Raises:
-        RatesError: There is no rate for a currency.
     """
-    money = money_at(history, as_of, rates)
+    stated = amounts_at(history, as_of)
+    money = amounts_of(stated, currencies_of(history), rates)
     names = money.currencies if has_amounts(history) else ()
     n_currencies = max(len(names), 1)
-    currency = (money.currency if names else np.zeros(history.n_deals)).astype(np.int64)
+    currency = money.currency
     so_far = won_in(history, period.start, min(as_of, period.end))
-    known = np.nan_to_num(money.amount)
+    known = np.nan_to_num(money.values)
     won_by = np.bincount(currency[so_far], known[so_far], n_currencies)
     noise = _still_moves(history, as_of, period)
-    typical = _mean_win(history, as_of, money.amount, currency, n_currencies)
-    missing = np.isnan(money.amount[deals])
-    amount = np.where(missing, typical[currency[deals]], money.amount[deals])
+    typical = _mean_win(history, as_of, money.values, currency, n_currencies)
+    missing = ~(stated[deals] > 0)  # one without a rate has an amount, but none that could be counted
+    amount = np.where(missing, typical[currency[deals]], known[deals])
     arrivals = None
     if with_new:
-        arrivals = arrivals_of(history, as_of, period.start, period.end, money.amount,
-                               currency.astype(np.int32))  # fmt: skip
+        arrivals = arrivals_of(history, as_of, period.start, period.end, money.values, currency.astype(np.int32))
     pipeline = Pipeline(p, amount, currency[deals].astype(np.int32), n_currencies, noise)
     drawn = draw_totals(pipeline, arrivals, spread, draws, seed)
     totals = Totals(drawn.wins + len(so_far), drawn.money + won_by)
@@ -163,7 +158,7 @@ def lines_of(
     shown = {name: line for name, line in lines.items() if line.expected > 0 or len(names) == 1}
     return Lines(_line(float(len(so_far)), float(p.sum()), new, totals.wins), shown, amount,
                  [names[code] if names else "" for code in currency[deals]], int(missing.sum()) if names else 0,
-                 totals)  # fmt: skip
+                 dict(money.without_rate), totals)  # fmt: skip
 
 
 def _line(so_far: float, expected_open: float, expected_new: float, draws: FloatArray) -> Line:
@@ -180,7 +175,7 @@ def _mean_win(
     return np.asarray(np.bincount(currency[won], amount[won], n_currencies) / np.maximum(n, 1))
 
 
-def _still_moves(history: History, as_of: int, period: Period) -> float:
+def _still_moves(history: History, as_of: int, period: Span) -> float:
     """How far amounts moved from a moment to the win, relative to what they were, in periods of the last two years.
 
     A standard deviation; 0 where changes of amounts are not recorded, or too few deals tell.
@@ -202,7 +197,7 @@ def _still_moves(history: History, as_of: int, period: Period) -> float:
     return float(ratios.std())
 
 
-def stage_weighted(history: History, as_of: int, period: Period, deals: IntArray, rate: FloatArray) -> float:
+def stage_weighted(history: History, as_of: int, period: Span, deals: IntArray, rate: FloatArray) -> float:
     """What a CRM shows: amounts of open deals expected to close in the period, times their stage's win rate.
 
     Overdue deals count; what was won so far is added. Amounts are summed as they are: for one currency only.
@@ -214,7 +209,7 @@ def stage_weighted(history: History, as_of: int, period: Period, deals: IntArray
         deals: The open deals.
         rate: Win rate of each deal's stage, shape (n_deals,).
     """
-    amount = np.nan_to_num(amounts_at(history, as_of))
+    amount = np.nan_to_num(amounts_at(history, as_of)) / 100
     expected = np.full(len(deals), np.nan)
     if "opportunities.expected_close_at" in history.sources:
         when = np.full(len(deals), as_of, dtype=np.int64)

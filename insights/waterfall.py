@@ -19,8 +19,8 @@ import numpy as np
 
 from crm.tables import FloatArray, IntArray
 from features.history import History
-from insights.money import Money
-from insights.periods import Period
+from insights.money import Amounts
+from insights.spans import Span
 from insights.totals import won_in
 
 StepName = Literal["new", "won", "lost", "slipped", "pulled_in", "amount_up", "amount_down", "odds_up", "odds_down",
@@ -60,7 +60,7 @@ class Seen:
     p: FloatArray
     share: FloatArray
     expected_new: dict[str, float]
-    money: Money
+    money: Amounts
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class Waterfall:
 
 
 def waterfalls(
-    history: History, period: Period, before: Seen, after: Seen, currencies: Sequence[str]
+    history: History, period: Span, before: Seen, after: Seen, currencies: Sequence[str]
 ) -> dict[str, Waterfall]:  # fmt: skip
     """What changed between two forecasts of a period, by currency.
 
@@ -166,9 +166,9 @@ def _spread_out(
     return is_open, columns[0], columns[1], columns[2]
 
 
-def _won_by(history: History, period: Period, seen: Seen, n: int) -> IntArray:
+def _won_by(history: History, period: Span, seen: Seen, n: int) -> IntArray:
     """Hundredths that each deal won in the period before a moment counts with."""
     won = won_in(history, period.start, min(seen.as_of, period.end))
     found = np.zeros(n, dtype=np.int64)
-    found[won] = _cents(np.nan_to_num(seen.money.amount[won]))
+    found[won] = _cents(np.nan_to_num(seen.money.values[won]))
     return found

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from typing import Protocol, Self, TypeVar, overload
 
 from models.errors import BundleError
 from models.win import WinModel
@@ -16,11 +17,25 @@ from models.win import WinModel
 MANIFEST = "manifest.json"
 
 
+class Saved(Protocol):
+    """A model that is saved as files of data, no code."""
+
+    def save(self, folder: Path) -> None:
+        """Write it into an empty folder."""
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote."""
+
+
+M = TypeVar("M", bound=Saved)
+
+
 def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def save_bundle(model: WinModel, folder: Path) -> str:
+def save_bundle(model: Saved, folder: Path) -> str:
     """Write a model and its manifest into a folder that is empty or not there yet.
 
     Returns:
@@ -59,7 +74,11 @@ def check_bundle(folder: Path, digest: str | None = None) -> None:
             raise BundleError(f"{name} of the saved model was changed after it was saved; it is not loaded")
 
 
-def load_bundle(folder: Path, digest: str | None = None) -> WinModel:
-    """Check a bundle and load its model; see `check_bundle`."""
+@overload
+def load_bundle(folder: Path, digest: str | None = None) -> WinModel: ...
+@overload
+def load_bundle(folder: Path, digest: str | None = None, *, kind: type[M]) -> M: ...
+def load_bundle(folder: Path, digest: str | None = None, *, kind: type[Saved] = WinModel) -> Saved:
+    """Check a bundle and load its model, a win model by default; see `check_bundle`."""
     check_bundle(folder, digest)
-    return WinModel.load(folder)
+    return kind.load(folder)

@@ -7,7 +7,10 @@ ModelError
 ├── UnknownVersionError
 ├── NoReportError      a version was registered without a report, or it is gone
 ├── RegistryUnavailableError  the MLflow registry cannot be reached
-└── TaxonomyError      a file of reasons is wrong: names file and line
+├── TaxonomyError      a file of reasons is wrong: names file and line
+├── TaxonomyMismatch   a model of reasons was fitted on another taxonomy
+├── LabelError         labels that no model of reasons can be fitted on
+└── EncoderError       the sentence encoder is not installed, or not the one that the model was fitted with
 """
 
 from __future__ import annotations
@@ -43,3 +46,15 @@ class RegistryUnavailableError(ModelError):
 
 class TaxonomyError(ModelError):
     """A file of reasons cannot be used; the text names file and line of every fault."""
+
+
+class TaxonomyMismatch(ModelError):
+    """A model of reasons was fitted on another taxonomy than the one it is to be used with; names both digests."""
+
+
+class LabelError(ModelError):
+    """Labels that no model of reasons can be fitted on."""
+
+
+class EncoderError(ModelError):
+    """The sentence encoder is not installed, or is not the one that the model was fitted with."""

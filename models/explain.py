@@ -129,10 +129,10 @@ def show(unit: Unit, value: float | str | None) -> str:
     return f"{value:,.0f}" if value == round(value) else f"{value:,.1f}"
 
 
-def share_points(
+def points_per_log_odds(
     contributions: FloatArray, p: FloatArray, reference: float, calibration: Calibration
 ) -> tuple[FloatArray, float]:
-    """Points of each feature on the win probability.
+    """What a contribution of one unit of log-odds is in points, by row.
 
     Args:
         contributions: Log-odds by row and feature, shape (n_rows, n_features).
@@ -141,18 +141,17 @@ def share_points(
         calibration: The model's calibration.
 
     Returns:
-        Points of shape (n_rows, n_features) with `points.sum(1) == p - p_ref`, and p_ref.
+        Ratios of shape (n_rows,) with `contributions.sum(1) * ratio == p - p_ref`, and p_ref.
     """
     p_ref = float(calibration(np.array([reference]))[0])
     total = contributions.sum(axis=1)
     cancel = np.abs(total) < 1e-9
     if not cancel.any():
-        return contributions * ((p - p_ref) / total)[:, None], p_ref
+        return np.asarray((p - p_ref) / total), p_ref
     h = 1e-4
     ends = calibration(np.array([reference - h, reference + h]))
     slope = float(ends[1] - ends[0]) / (2 * h)
-    ratio = np.where(cancel, slope, (p - p_ref) / np.where(cancel, 1.0, total))
-    return contributions * ratio[:, None], p_ref
+    return np.where(cancel, slope, (p - p_ref) / np.where(cancel, 1.0, total)), p_ref
 
 
 def reasons_of_row(
@@ -169,7 +168,7 @@ def reasons_of_row(
         row: Which row of the matrix.
         most: How many at most; all by default. Features that add nothing are left out.
     """
-    stage = _value(matrix.columns.get("stage"), row)
+    stage = value_of(matrix.columns.get("stage"), row)
     in_stage = stage if isinstance(stage, str) else ""
     weights = points.tolist()
     found = []
@@ -177,13 +176,14 @@ def reasons_of_row(
         if weights[place] == 0:
             break
         name = names[place]
-        value = _value(matrix.columns.get(name), row)
+        value = value_of(matrix.columns.get(name), row)
         usual, sentence = described[name].say(value, in_stage)
         found.append(Reason(name, weights[place], value, usual, sentence))
     return found
 
 
-def _value(values: FloatArray | Coded | None, row: int) -> float | str | None:
+def value_of(values: FloatArray | Coded | None, row: int) -> float | str | None:
+    """One cell of a column as a plain value; None where it is missing."""
     if values is None:
         return None
     if isinstance(values, Coded):

@@ -7,16 +7,15 @@ here respects that (Aalen and Johansen 1978; Graf, Schmoor, Sauerbrei and Schuma
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crm.tables import FloatArray, IntArray
+from models.censoring import still_followed
 
 BoolArray = NDArray[np.bool_]
-Number = TypeVar("Number", np.int64, np.float64)
-LEAST_FOLLOWED = 0.02
+LEAST_WATCHED = 0.02
 """A horizon for which fewer than this share of rows could be followed says nothing."""
 
 
@@ -73,37 +72,13 @@ class Episodes:
             return np.asarray(np.where(place >= 0, share[np.maximum(place, 0)], 1.0), dtype=np.float64)
 
         end = float(at(np.array([horizon]))[0]) if len(times) else 0.0
-        if end < LEAST_FOLLOWED or not np.any(self.watched >= horizon):
+        if end < LEAST_WATCHED or not np.any(self.watched >= horizon):
             return None
         early = self.closed & (self.days <= horizon)
         weight = np.zeros(len(self))
-        weight[early] = 1.0 / np.maximum(at(self.days[early]), LEAST_FOLLOWED)
+        weight[early] = 1.0 / np.maximum(at(self.days[early]), LEAST_WATCHED)
         weight[~early & (followed >= horizon)] = 1.0 / end
         return weight
-
-
-def still_followed(
-    duration: NDArray[Number], censored: BoolArray
-) -> tuple[NDArray[Number], FloatArray]:
-    """Kaplan-Meier estimate of G, the share of rows that can be followed for longer than a time.
-
-    Censoring is the event here, and a closing ends the watch; where both fall on one moment, the closing came first.
-
-    Args:
-        duration: How long each row was followed, to its close or to the end, shape (n_rows,).
-        censored: Whether the end came before the close.
-
-    Returns:
-        Times at which G falls, in order, and its value from each on.
-    """
-    order = np.lexsort((censored, duration))
-    times, is_end = duration[order], censored[order]
-    at_risk = len(times) - np.arange(len(times))
-    # log of a product, as a product of very many factors loses its last digits
-    with np.errstate(divide="ignore"):
-        share = np.exp(np.cumsum(np.where(is_end, np.log1p(-1.0 / at_risk), 0.0)))
-    last = np.flatnonzero(np.diff(times, append=times[-1:] + 1))
-    return times[last], share[last]
 
 
 def brier(p: FloatArray, seen: Episodes, horizon: float) -> float:

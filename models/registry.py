@@ -17,7 +17,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from urllib.parse import urlsplit
 
 from models.errors import NoChampionError, NoReportError, RegistryUnavailableError, UnknownVersionError
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from models.win import WinModel
 
 NAME = "wonlost-win"
+REASONS = {"loss": "wonlost-loss-reason", "win": "wonlost-win-reason"}
+"""Registered models of reasons, by kind of note."""
 CHAMPION = "champion"
 CHALLENGER = "challenger"
 DIGEST = "wonlost.digest"
@@ -39,6 +41,7 @@ REPORT = "wonlost.report"
 REPORT_FILE = "report.html"
 """Where a run keeps its report."""
 PING_SECONDS = 3.0
+Loaded = TypeVar("Loaded")
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,21 @@ class Version:
     source: str = ""
     simulated: bool = False
     report: str = ""
+
+
+@dataclass(frozen=True)
+class Model(Generic[Loaded]):
+    """A version with its model.
+
+    Attributes:
+        version: Its number in the registry.
+        digest: Digest of its bundle's manifest.
+        loaded: The model itself.
+    """
+
+    version: int
+    digest: str
+    loaded: Loaded
 
 
 class Registry:

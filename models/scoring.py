@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,7 @@ from features.history import History
 from features.matrix import FeatureMatrix, Snapshots, build_matrix, open_at
 from features.registry import Feature, features_of
 from models.explain import Reason, reasons_of_row
+from models.registry import Model
 from models.timing import HORIZONS
 from models.win import WinModel
 
@@ -20,6 +21,8 @@ BATCH = 20_000
 SHOWN = 3
 WITHIN = tuple(f"won_within_{days}" for days in HORIZONS)
 """Columns of scores: the probability to be won within so many days."""
+WinVersion = Model[WinModel]
+"""A version of the win model: its number in the registry, its digest, and the model itself (`loaded`)."""
 
 
 @dataclass(frozen=True)
@@ -35,12 +38,14 @@ class Scores:
         band: high, medium or low, against the base rate.
         in_sample: Whether the moment lies before the model's training cut, so that the model may have seen the outcome.
         matrix: The features that the model reads.
-        points: What each feature adds, shape (n_deals, n_features).
+        contributions: What each feature adds to the log-odds, shape (n_deals, n_features).
+        ratio: What one unit of log-odds is in points, shape (n_deals,).
+        reference: Log-odds that the contributions are added to.
         base_rate: Share won among the model's training rows.
         step: From the base rate to the model's reference.
         model: The model.
         won_within: Probability to be won within each of `HORIZONS`, shape (n_deals, 4), never falling with the horizon
-            nor above p; None for an export without dates.
+            nor above p; None for an export without dates, or where the model does not know when deals close.
     """
 
     deal_ids: tuple[str, ...]
@@ -51,7 +56,9 @@ class Scores:
     band: Coded
     in_sample: bool
     matrix: FeatureMatrix
-    points: FloatArray
+    contributions: FloatArray
+    ratio: FloatArray
+    reference: float
     base_rate: float
     step: float
     model: WinModel
@@ -60,9 +67,15 @@ class Scores:
     def __len__(self) -> int:
         return len(self.deal_ids)
 
+    @property
+    def points(self) -> FloatArray:
+        """What each feature adds to the probability, shape (n_deals, n_features)."""
+        return self.contributions * self.ratio[:, None]
+
     def reasons(self, row: int, most: int | None = None) -> list[Reason]:
         """Reasons of one deal, the weightiest first: all that add anything, or the `most` weightiest."""
-        return reasons_of_row(self.model.described, self.model.features, self.points[row], self.matrix, row, most)
+        points = self.contributions[row] * self.ratio[row]
+        return reasons_of_row(self.model.described, self.model.features, points, self.matrix, row, most)
 
 
 def score_pairs(
@@ -80,18 +93,29 @@ def score_pairs(
         asked: Moment that each pair's score is for, where they differ; `as_of` for all by default.
     """
     matrix = build_matrix(history, model.read(features_of(history)) if features is None else features, pairs)
+    scores = scored(matrix, model, tuple(history.deal_ids[deal] for deal in pairs.deal), as_of)
+    if history.crm.process.time_basis != "dates":
+        return scores
+    # where features are those at entry, a deal has been open for a while since
+    now = pairs.as_of if as_of is None else np.full(len(pairs), as_of, dtype=np.int64)
+    waited = np.maximum(((now if asked is None else asked) - pairs.as_of) / DAY, 0.0)
+    return replace(scores, won_within=model.won_within(matrix, scores.p, np.array(HORIZONS, dtype=np.float64), waited))
+
+
+def scored(matrix: FeatureMatrix, model: WinModel, deal_ids: tuple[str, ...], as_of: int | None) -> Scores:
+    """Score deals whose features are at hand; when they close is left out.
+
+    Args:
+        matrix: Their features.
+        model: The model.
+        deal_ids: Ids, shape (n_deals,).
+        as_of: The moment that the scores are for.
+    """
     explained = model.explain(matrix)
-    within = None
-    if history.crm.process.time_basis == "dates":
-        # where features are those at entry, a deal has been open for a while since
-        now = pairs.as_of if as_of is None else np.full(len(pairs), as_of, dtype=np.int64)
-        waited = ((now if asked is None else asked) - pairs.as_of) / DAY
-        within = model.won_within(matrix, explained.p, np.array(HORIZONS, dtype=np.float64), np.maximum(waited, 0.0))
-    ids = tuple(history.deal_ids[deal] for deal in pairs.deal)
     in_sample = as_of is not None and model.dated and as_of < model.trained_before
     return Scores(
-        ids, as_of, explained.p, explained.lower, explained.upper, model.band(explained.p), in_sample, matrix,
-        explained.points, explained.base_rate, explained.step, model, within,
+        deal_ids, as_of, explained.p, explained.lower, explained.upper, model.band(explained.p), in_sample, matrix,
+        explained.contributions, explained.ratio, explained.reference, explained.base_rate, explained.step, model,
     )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from models.average import Average
 from models.calibration import KINDS, Calibration
 from models.errors import FeatureMismatch
 from models.estimator import Estimator, log_odds
-from models.explain import Described, share_points
+from models.explain import Described, points_per_log_odds
 from models.logistic import Logistic
 from models.odoo import OdooBayes
 from models.outlook import Outlook
@@ -40,8 +40,10 @@ class Explained:
         p: Win probability, shape (n_rows,).
         lower: Lower end of the interval that holds the true probability (`models.uncertainty`), shape (n_rows,).
         upper: Its upper end.
-        points: What each feature adds, shape (n_rows, n_features); `base_rate + step + points.sum(1) == p`.
-        names: Features in the order of `points`.
+        contributions: What each feature adds to the log-odds, shape (n_rows, n_features).
+        ratio: What one unit of log-odds is in points, shape (n_rows,).
+        reference: Log-odds that the contributions are added to.
+        names: Features in the order of `contributions`.
         base_rate: Share won among the training rows.
         step: From the base rate to the model's reference probability.
     """
@@ -49,10 +51,17 @@ class Explained:
     p: FloatArray
     lower: FloatArray
     upper: FloatArray
-    points: FloatArray
+    contributions: FloatArray
+    ratio: FloatArray
+    reference: float
     names: tuple[str, ...]
     base_rate: float
     step: float
+
+    @property
+    def points(self) -> FloatArray:
+        """What each feature adds, shape (n_rows, n_features); `base_rate + step + points.sum(1) == p`."""
+        return self.contributions * self.ratio[:, None]
 
 
 @dataclass(frozen=True)
@@ -110,9 +119,11 @@ class WinModel:
         """Win probability of each row and the points of each feature."""
         margin, contributions, reference = self.estimator.explained(matrix)
         p = self.calibration(margin)
-        points, p_ref = share_points(contributions, p, reference, self.calibration)
+        ratio, p_ref = points_per_log_odds(contributions, p, reference, self.calibration)
         lower, upper = self.interval(margin, matrix)
-        return Explained(p, lower, upper, points, self.features, self.base_rate, p_ref - self.base_rate)
+        return Explained(
+            p, lower, upper, contributions, ratio, reference, self.features, self.base_rate, p_ref - self.base_rate
+        )
 
     def interval(self, margin: FloatArray, matrix: FeatureMatrix) -> tuple[FloatArray, FloatArray]:
         """Lower and upper end of the interval for the true probability of each row, each of shape (n_rows,).

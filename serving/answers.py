@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from models.win import Band
+from serving.answer import Answer
+from serving.reason_answers import DealReason
 
 NO_MODEL = "no model yet: win rates by stage are shown instead of scores"
 STAGE_RATE = "Win rate of its stage; only where there is no model yet."
@@ -17,12 +19,6 @@ WITHIN = (
     "probability; null in an export without dates, or where the model does not know when deals close."
 )
 NO_IMPORT = "no import yet: the store holds no opportunities"
-
-
-class Answer(BaseModel):
-    """Base of all answers."""
-
-    model_config = ConfigDict(frozen=True)
 
 
 class Detail(Answer):
@@ -136,6 +132,7 @@ class DealAnswer(Answer):
     closed_at: datetime | None = Field(description="When it had closed before as_of, in UTC; null otherwise.")
     outcome: Literal["won", "lost"] | None = Field(description="How it ended, as the store knows today; null if open.")
     score: ScoreAnswer | None = Field(description="Null if it was not open at as_of, or without a model.")
+    reason: DealReason | None = Field(default=None, description="Why it was lost or won; null if it was still open.")
     note: str | None = Field(default=None, description="Why there is no score.")
     stage_rate: float | None = Field(default=None, description=STAGE_RATE)
     stage_rates: list[StageRate] | None = Field(default=None, description="Only where there is no model yet.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -19,6 +19,7 @@ from starlette.exceptions import HTTPException
 from crm.tables import micros
 from models.errors import NoReportError, RegistryUnavailableError, UnknownVersionError
 from models.registry import Registry
+from models.taxonomy import Taxonomy
 from serving.answers import (
     DealAnswer,
     DealsAnswer,
@@ -37,10 +38,12 @@ from serving.errors import (
     UnavailableError,
     UnknownReportError,
 )
-from serving.forecast import ForecastAnswer, ForecastQuery, Forecasts
+from serving.forecast import Forecasts, add_forecast
 from serving.front import Front, bounded_body, error_response
+from serving.history import add_history
 from serving.measures import Measures
 from serving.problems import details_of
+from serving.reason_routes import add_reasons
 from serving.requests import DealsQuery, OneDealQuery, SentDeal
 from serving.scorer import Current
 
@@ -57,7 +60,8 @@ REPORT_HEADERS = {
 def create_app(
     store_url: str, registry: Registry, *, refresh_seconds: float = 2.0, max_deals: int = 1000,
     max_body_bytes: int = 20_000_000, allowed_hosts: Sequence[str] = LOOPBACK_NAMES,
-    now: Callable[[], datetime] = lambda: datetime.now(UTC), forecasts: Forecasts | None = None,
+    taxonomies: Mapping[str, Taxonomy] | None = None, forecasts: Forecasts | None = None,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> FastAPI:  # fmt: skip
     """Make the app. It begins to look for the store and the champion when it starts, and stops when it ends.
 
@@ -68,11 +72,13 @@ def create_app(
         max_deals: Most deals that one request may send.
         max_body_bytes: Largest body of a request.
         allowed_hosts: Accepted names in the Host header, without ports.
-        now: The clock.
+        taxonomies: The reasons in use, by kind of note; the built-in ones by default.
         forecasts: How forecasts are made: rates, fiscal year, limits.
+        now: The clock.
     """
     measures = Measures()
-    champion = Champion(store_url, registry, refresh_seconds, on_change=lambda current: _measured(measures, current))
+    champion = Champion(store_url, registry, refresh_seconds, on_change=lambda current: _measured(measures, current),
+                        taxonomies=taxonomies or {})  # fmt: skip
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -89,8 +95,10 @@ def create_app(
     app.openapi = documented(app)  # type: ignore[method-assign]
     _answer_errors(app)
     _add_deals(app, champion, measures, lambda: micros(now()))
+    add_history(app, champion)
     _add_score(app, champion, measures, lambda: micros(now()), max_deals, max_body_bytes)
-    _add_forecast(app, champion, forecasts or Forecasts(), lambda: micros(now()))
+    add_forecast(app, champion, forecasts or Forecasts(), lambda: micros(now()))
+    add_reasons(app, champion, lambda: micros(now()), max_deals, max_body_bytes)
     _add_models(app, champion)
     _add_state(app, champion, measures)
     return app
@@ -144,9 +152,16 @@ def _add_deals(app: FastAPI, champion: Champion, measures: Measures, clock: Call
 
     @app.get("/v1/deals/{deal_id}", response_model=DealAnswer, responses=errors(404, 422), tags=["deals"])
     def deal(deal_id: str, query: Annotated[OneDealQuery, Query()]) -> Response:
-        """One deal: its state at a moment, its score where it was open then, and all reasons, which add up to it."""
-        answer = champion.current.deal(deal_id, query.as_of, clock())
+        """One deal: its state at a moment, and its score where it was open then, with all reasons, which add up to it.
+
+        Of a deal that had closed: why, as its note tells it, beside what the picklist says.
+        """
+        current, now = champion.current, clock()
+        answer = current.deal(deal_id, query.as_of, now)
         measures.scored.inc(answer.score is not None)
+        if current.data is not None:
+            reason = champion.reasons.of_deal(current.data, deal_id, answer.status, current.moment(query.as_of, now))
+            answer = answer.model_copy(update={"reason": reason})
         return _json(answer)
 
 
@@ -186,13 +201,6 @@ def _add_score(
         """
         body = await bounded_body(request, max_bytes)
         return answer(body) if len(body) <= INLINE_BYTES else await run_in_threadpool(answer, body)
-
-
-def _add_forecast(app: FastAPI, champion: Champion, forecasts: Forecasts, clock: Callable[[], int]) -> None:
-    @app.get("/v1/forecast", response_model=ForecastAnswer, responses=errors(422), tags=["forecast"])
-    def forecast(query: Annotated[ForecastQuery, Query()]) -> Response:
-        """What will be won by when: 10, 50 and 90 % lines, what changed, and which deals need a look."""
-        return _json(forecasts.answer(champion.current, query, clock()))
 
 
 def _add_models(app: FastAPI, champion: Champion) -> None:

@@ -1,33 +1,30 @@
-"""The champion that serves: found in the registry, checked, warmed up and swapped in while requests go on."""
+"""What serves: the newest import and the champions of the registry, watched and swapped in while requests go on."""
 
 from __future__ import annotations
 
 import gc
-import json
 import logging
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from threading import Event, Lock, Thread, Timer
 from typing import Literal
 
-from crm.errors import CrmError, NothingImportedError
+from crm.errors import NothingImportedError
 from crm.store import Store
 from models.bundle import load_bundle
-from models.errors import ModelError, NoChampionError, RegistryUnavailableError
-from models.registry import Registry, Version
+from models.registry import Model, Registry
+from models.taxonomy import Taxonomy
+from models.win import WinModel
 from serving.answers import NO_IMPORT
 from serving.company import CompanyData
-from serving.scorer import Current, Model
+from serving.reasons import Reasons
+from serving.scorer import Current
+from serving.watching import Failures, ModelWatch, Patience
 
 log = logging.getLogger(__name__)
 
-LAST_GOOD = "serving.json"
 GRACE_SECONDS = 10.0
 """How long the registry may take to answer for the first time before the last good local copy serves."""
-RETRY_SECONDS = 60.0
-"""Longest wait before a version that could not be loaded is tried again."""
 
 
 @dataclass
@@ -40,6 +37,7 @@ class Health:
         model: What is wrong with the model that ought to serve; None where nothing is.
         looked: Whether the first look at both is over.
         failures: Looks that failed, in all.
+        reasons: What is wrong with models of reasons, which does not keep deals from being answered.
     """
 
     store: str | None = None
@@ -48,64 +46,11 @@ class Health:
     model: str | None = None
     looked: bool = False
     failures: int = 0
+    reasons: tuple[str, ...] = ()
 
     def problems(self) -> list[str]:
         """All that is wrong."""
-        return [text for text in (self.store, self.registry_problem, self.model) if text]
-
-
-class Patience:
-    """Tries again what failed, but later and later, so that a broken model is not fetched every two seconds.
-
-    Args:
-        first: Seconds before the first new try; doubled each time, up to `RETRY_SECONDS`.
-    """
-
-    def __init__(self, first: float) -> None:
-        self._first = first
-        self._key: object = None
-        self._tries = 0
-        self._again = 0.0
-
-    def ready(self, key: object) -> bool:
-        """Whether to try: something else than what failed, or time enough has passed."""
-        return key != self._key or time.monotonic() >= self._again
-
-    def failed(self, key: object) -> None:
-        """Note a failure."""
-        self._tries = self._tries + 1 if key == self._key else 0
-        self._key = key
-        self._again = time.monotonic() + min(self._first * 2**self._tries, RETRY_SECONDS)
-
-
-@dataclass(frozen=True)
-class LastGood:
-    """What `serving.json` says of the model that was loaded last, so that it serves while the registry is away.
-
-    Attributes:
-        version: Its version.
-        digest: Digest of its bundle's manifest.
-        folder: Name of its folder in the cache.
-    """
-
-    version: int
-    digest: str
-    folder: str
-
-    @classmethod
-    def read(cls, cache: Path) -> LastGood | None:
-        """From the cache; None where there is none, or none that can be read."""
-        try:
-            data = json.loads((cache / LAST_GOOD).read_text())
-            return cls(int(data["version"]), str(data["digest"]), Path(str(data["folder"])).name)
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
-
-    def write(self, cache: Path) -> None:
-        """Replace it in one step."""
-        part = cache / f"{LAST_GOOD}.part"
-        part.write_text(json.dumps(self.__dict__))
-        part.replace(cache / LAST_GOOD)
+        return [text for text in (self.store, self.registry_problem, self.model, *self.reasons) if text]
 
 
 def _settle() -> None:
@@ -126,19 +71,30 @@ class Champion:
         registry: The registry of models.
         refresh_seconds: Seconds between looks.
         on_change: Told of each new `current`.
-        health: What the last looks found.
+        taxonomies: The reasons in use, by kind of note; the built-in ones by default.
+        reasons: The models of reasons.
     """
 
     store_url: str
     registry: Registry
     refresh_seconds: float
     on_change: Callable[[Current], None] = lambda _: None
-    health: Health = field(default_factory=Health)
+    taxonomies: Mapping[str, Taxonomy] = field(default_factory=dict)
+    _looked: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         self._current = Current.of(None, None)
         self._store: Store | None = None
-        self._with_store, self._with_version = Patience(self.refresh_seconds), Patience(self.refresh_seconds)
+        self._store_problem: str | None = None
+        self._unforeseen: str | None = None
+        self._failures = Failures()
+        self._with_store = Patience(self.refresh_seconds)
+        self._win: ModelWatch[WinModel] = ModelWatch(
+            self.registry, load_bundle, self._put_model, self._failures, self.refresh_seconds
+        )
+        self.reasons = Reasons(
+            self.store_url, self.registry, self._failures, self.refresh_seconds, self.taxonomies
+        )
         self._swap = Lock()
         self._stop = Event()
         self._thread: Thread | None = None
@@ -147,6 +103,18 @@ class Champion:
     def current(self) -> Current:
         """What serves now; take it once per request, so that a swap in between does not mix two."""
         return self._current
+
+    @property
+    def store(self) -> Store | None:
+        """The open store; None before the first look at it, and after the end."""
+        return self._store
+
+    @property
+    def health(self) -> Health:
+        """What the last looks found."""
+        return Health(self._store_problem, self._win.answered, self._win.registry_problem,
+                      self._unforeseen or self._win.problem, self._looked, self._failures.count,
+                      tuple(self.reasons.problems()))  # fmt: skip
 
     def start(self) -> None:
         """Begin looking, in a thread of its own."""
@@ -176,24 +144,23 @@ class Champion:
 
     def _give_up_waiting(self) -> None:
         """Serve the last good local copy while the registry still has not answered for the first time."""
-        if not self.health.looked:
-            self.health.registry = "unreachable"
-            self.health.registry_problem = "the MLflow registry has not answered yet"
-            self._serve_last_good()
-            self.health.looked = True
+        if not self._looked:
+            self._win.give_up_waiting()
+            self.reasons.give_up_waiting()
+            self._looked = True
 
     def look(self) -> None:
         """Look once at the store and at the registry, and swap in what is new. Never raises: failures are reported."""
         try:
             self._look_at_store()
-            self._look_at_registry()
+            self._win.look()
+            self.reasons.look()
+            self._unforeseen = None
         except Exception:  # a thread that ends with an error would leave an old model serving for good, unnoticed
             log.exception("looking for a new champion failed")
-            self.health.failures += 1
-            self.health.model = "looking for a new champion failed; see the server's log"
-        self.health.looked = True
-
-    # -- the store -----------------------------------------------------------------------------------------------------
+            self._failures.count += 1
+            self._unforeseen = "looking for a new champion failed; see the server's log"
+        self._looked = True
 
     def _look_at_store(self) -> None:
         newest = 0
@@ -210,9 +177,10 @@ class Champion:
         except NothingImportedError:
             problem = NO_IMPORT
         except Exception as error:
-            problem = self._failed(error, f"import {newest} cannot serve" if newest else "", self.health.store)
+            what = f"import {newest} cannot serve" if newest else ""
+            problem = self._failures.told(error, what, self._store_problem)
             self._with_store.failed(newest)
-        self.health.store = problem
+        self._store_problem = problem
 
     def _put_data(self, data: CompanyData) -> None:
         with self._swap:
@@ -220,73 +188,8 @@ class Champion:
         _settle()
         self.on_change(self._current)
 
-    def _put_model(self, model: Model | None) -> None:
+    def _put_model(self, model: Model[WinModel] | None) -> None:
         with self._swap:
             self._current = Current.of(self._current.data, model)
         _settle()
         self.on_change(self._current)
-
-    def _failed(self, error: Exception, what: str, before: str | None) -> str:
-        """Count a failure, log it when it is not the same as last time, and say it in words that leak nothing."""
-        told = isinstance(error, ModelError | CrmError)
-        problem = (f"{what}: " if what else "") + (str(error) if told else "see the server's log")
-        self.health.failures += 1
-        if problem != before:
-            log.warning("%s", problem, exc_info=None if told else error)
-        return problem
-
-    # -- the registry --------------------------------------------------------------------------------------------------
-
-    def _look_at_registry(self) -> None:
-        try:
-            self.registry.ping()
-            version = self.registry.champion()
-        except NoChampionError:
-            self._registry_answered()
-            self.health.model = None
-            if self._current.model is not None:
-                self._put_model(None)
-            return
-        except RegistryUnavailableError as error:
-            self.health.registry_problem = self._failed(error, "", self.health.registry_problem)
-            self.health.registry = "unreachable"
-            if self._current.model is None:
-                self._serve_last_good()
-            return
-        self._registry_answered()
-        model = self._current.model
-        if model is not None and (model.version, model.digest) == (version.number, version.digest):
-            self.health.model = None
-        elif self._with_version.ready(version.digest):
-            self._load(version)
-
-    def _registry_answered(self) -> None:
-        self.health.registry, self.health.registry_problem = "reachable", None
-
-    def _load(self, version: Version) -> None:
-        try:
-            folder = self.registry.fetch(version)
-            self._put_model(Model(version.number, version.digest, load_bundle(folder, version.digest)))
-        except Exception as error:
-            what = f"version {version.number} is the champion but cannot serve"
-            self.health.model = self._failed(error, what, self.health.model)
-            self._with_version.failed(version.digest)
-            return
-        self.health.model = None
-        try:
-            LastGood(version.number, version.digest, folder.name).write(self.registry.cache)
-        except OSError as error:
-            log.warning("the version that serves cannot be noted in %s: %s", self.registry.cache, error)
-
-    def _serve_last_good(self) -> None:
-        last = LastGood.read(self.registry.cache)
-        if last is None or not self._with_version.ready(last.digest):
-            return
-        try:
-            win = load_bundle(self.registry.cache / last.folder, last.digest)
-            self._put_model(Model(last.version, last.digest, win))
-            self.health.model = None
-        except Exception as error:
-            what = f"the local copy of version {last.version} cannot serve"
-            self.health.model = self._failed(error, what, self.health.model)
-            self._with_version.failed(last.digest)

@@ -12,11 +12,12 @@ from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
 
+from crm.notes import PICKLISTS, Note, closed_notes
 from crm.schema import TABLES, Kind, Known
 from crm.tables import DAY, NAT, Attribute, Coded, Columns, CrmData, FloatArray, IntArray, moment
 from features.asof_once import look_back
 from features.history import History
-from features.matrix import FeatureMatrix, Snapshots, build_matrix, default_as_of, grid
+from features.matrix import FeatureMatrix, Snapshots, build_matrix, default_as_of, grid, pair_of
 from features.records import NEVER
 from features.registry import Feature, features_of
 from models.stage_age import StageAgeTable
@@ -108,6 +109,26 @@ class CompanyData:
         self._stages = [item for item in self.features if item.name == "stage"]
 
     @cached_property
+    def notes(self) -> dict[str, list[Note]]:
+        """Notes on closed deals by deal, the newest of each last."""
+        found: dict[str, list[Note]] = {}
+        for note in closed_notes(self.crm):
+            found.setdefault(note.key.opportunity_id, []).append(note)
+        return found
+
+    def picked(self, deal_id: str, kind: str) -> str:
+        """The reason picked in the CRM; "" where none was."""
+        column, row = self.crm.tables["opportunities"].get(PICKLISTS[kind]), self._row_of.get(deal_id)
+        if not isinstance(column, Coded) or row is None or column.codes[row] < 0:
+            return ""
+        return str(column.levels[column.codes[row]])
+
+    @cached_property
+    def _row_of(self) -> dict[str, int]:
+        ids = self.crm.tables["opportunities"]["opportunity_id"]
+        return {id: row for row, id in enumerate(ids.strings())} if isinstance(ids, Coded) else {}
+
+    @cached_property
     def kinds(self) -> dict[str, dict[str, Kind]]:
         """What each column of each table holds, the company's own among them."""
         found = {name: {column: described.kind for column, described in table.columns().items()}
@@ -144,10 +165,7 @@ class CompanyData:
 
     def pair(self, deal: int, as_of: int) -> Snapshots:
         """One deal at a moment, as features want it (see `open_at`)."""
-        when = 0 if not self.dated else as_of
-        if self.dated and self.crm.process.snapshots == "entry":
-            when = int(self.history.created[deal])
-        return Snapshots(np.array([deal], dtype=np.int64), np.array([when], dtype=np.int64))
+        return pair_of(self.history, deal, as_of)
 
     def status(self, deal: int, as_of: int) -> tuple[Status, int | None]:
         """What a deal was at a moment, and when it had closed before that, in microseconds."""

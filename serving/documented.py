@@ -10,11 +10,13 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel, TypeAdapter
 
 from serving.answers import ErrorAnswer
+from serving.reason_answers import SentNote
 from serving.requests import EXAMPLE, SentDeal
 
 Responses = dict[int | str, dict[str, Any]]
 
-DESCRIPTION = """Win probabilities of open deals, with the reasons that add up to them.
+DESCRIPTION = """Win probabilities of open deals, with the reasons that add up to them; and why closed deals were lost
+or won.
 
 Times are ISO 8601 in UTC, amounts in currency units, probabilities and points shares between 0 and 1. Every error has
 the shape `{"error": {"code", "message", "details"}}`. The server listens on loopback only, until sign-in exists."""
@@ -90,14 +92,15 @@ def example(answer: BaseModel, description: str) -> dict[str, Any]:
 
 
 def documented(app: FastAPI) -> Callable[[], dict[str, Any]]:
-    """What the app's `openapi` is to be: FastAPI's document, with the models of the body that a route reads itself."""
+    """What the app's `openapi` is to be: FastAPI's document, with the models of bodies that routes read themselves."""
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
             document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-            schema = TypeAdapter(SentDeal).json_schema(ref_template="#/components/schemas/{model}")
-            parts = schema.pop("$defs", {})
-            document["components"]["schemas"] |= {**parts, "SentDeal": schema}
+            for name, sent in (("SentDeal", SentDeal), ("SentNote", SentNote)):
+                schema = TypeAdapter(sent).json_schema(ref_template="#/components/schemas/{model}")
+                parts = schema.pop("$defs", {})
+                document["components"]["schemas"] |= {**parts, name: schema}
             app.openapi_schema = document
         return app.openapi_schema
 

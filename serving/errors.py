@@ -6,10 +6,13 @@ ServingError
 └── RequestError          a request cannot be answered: carries its HTTP status and a code for programs
     ├── UnknownDealError      404
     ├── UnknownReportError    404
+    ├── DealOpenError         409
+    ├── UnknownNoteError      404
     ├── InvalidRequestError   422: carries each problem and where it lies
     ├── TooLargeError         413
     ├── NotJsonError          415
-    └── UnavailableError      503
+    ├── UnavailableError      503
+    └── NoReasonModelError    503
 """
 
 from __future__ import annotations
@@ -65,6 +68,18 @@ class UnknownReportError(RequestError):
     status, code = 404, "unknown_report"
 
 
+class DealOpenError(RequestError):
+    """What was asked is told of closed deals only, and the deal is open."""
+
+    status, code = 409, "deal_open"
+
+
+class UnknownNoteError(RequestError):
+    """A note that the store does not hold."""
+
+    status, code = 404, "unknown_note"
+
+
 class InvalidRequestError(RequestError):
     """Parameters or a body that do not fit."""
 
@@ -87,6 +102,12 @@ class UnavailableError(RequestError):
     """Something that the answer needs cannot be reached now."""
 
     status, code = 503, "unavailable"
+
+
+class NoReasonModelError(RequestError):
+    """No model of reasons serves."""
+
+    status, code = 503, "no_reason_model"
 
 
 def error_answer(code: str, message: str, details: Sequence[Detail] = ()) -> ErrorAnswer:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
+from fastapi import FastAPI, Query, Response
 from pydantic import Field
 
 from crm.tables import moment
@@ -12,12 +14,15 @@ from features.history import History
 from insights.errors import InsightError
 from insights.forecast import Forecast, forecast
 from insights.money import Rates
-from insights.periods import parse_until
 from insights.pipeline import Limits
+from insights.spans import parse_until
 from insights.totals import Line
 from insights.waterfall import MEANING, StepName
-from serving.answers import NO_IMPORT, Answer
+from serving.answer import Answer
+from serving.answers import NO_IMPORT
+from serving.champion import Champion
 from serving.company import Recent
+from serving.documented import errors
 from serving.errors import InvalidRequestError
 from serving.requests import AsOf, OneDealQuery
 from serving.scorer import Current
@@ -33,8 +38,9 @@ class ForecastQuery(OneDealQuery):
 
     until: str = Field(
         default="", max_length=40,
-        description="A day, for what is won from as_of up to its end, or a fiscal quarter as a whole, such as 2026Q4; "
-                    "by default the quarter of as_of.",
+        description="A period as a whole, such as 2026Q4, 2026-12, 2026H2 or 2026 (quarters, halves and years are the "
+                    "fiscal year's); or `quarter`, the default, `month`, `half` or `year` for that of as_of; or a day, "
+                    "for what is won from as_of up to its end.",
     )  # fmt: skip
     target: float | None = Field(
         default=None, ge=0, le=MOST_MONEY, allow_inf_nan=False, description="What is to be won in the period."
@@ -75,7 +81,7 @@ class BacktestAnswer(Answer):
     actual: float = Field(description="What came.")
 
 
-class ChangeAnswer(Answer):
+class DealChangeAnswer(Answer):
     """What one deal changed."""
 
     opportunity_id: str = Field(description="The deal.")
@@ -83,7 +89,7 @@ class ChangeAnswer(Answer):
     amount: float = Field(description="By how much, in currency units.")
 
 
-class StepAnswer(Answer):
+class WaterfallStepAnswer(Answer):
     """One step of what changed."""
 
     step: StepName = Field(description="Short name.")
@@ -98,8 +104,8 @@ class WaterfallAnswer(Answer):
     since: datetime = Field(description="Moment of the forecast before, in UTC.")
     before: float = Field(description="What was expected then.")
     after: float = Field(description="What is expected now.")
-    steps: list[StepAnswer] = Field(description="What changed it.")
-    deals: list[ChangeAnswer] = Field(description="What single deals changed, the largest first.")
+    steps: list[WaterfallStepAnswer] = Field(description="What changed it.")
+    deals: list[DealChangeAnswer] = Field(description="What single deals changed, the largest first.")
 
 
 class AilingDeal(Answer):
@@ -162,20 +168,20 @@ class Forecasts:
 
     Args:
         rates: What to convert amounts by.
-        first_month: Month in which the fiscal year starts.
+        fiscal_year_start: Month in which the company's year starts, 1 to 12.
         limits: From when on a deal needs a look.
     """
 
-    def __init__(self, rates: Rates | None = None, first_month: int = 1, limits: Limits | None = None) -> None:
-        self.rates, self.first_month, self.limits = rates, first_month, limits or Limits()
+    def __init__(self, rates: Rates | None = None, fiscal_year_start: int = 1, limits: Limits | None = None) -> None:
+        self.rates, self.fiscal_year_start, self.limits = rates, fiscal_year_start, limits or Limits()
         self._kept: Recent[Key, Forecast] = Recent(KEPT)
 
     def answer(self, current: Current, query: ForecastQuery, now: int) -> ForecastAnswer:
         """A forecast of what serves now.
 
         Raises:
-            InvalidRequestError: The period cannot be read or is over, a currency has no rate, or there is nothing to
-                forecast.
+            InvalidRequestError: The period cannot be read or is over, a target meets several currencies, or there is
+                nothing to forecast.
         """
         data, model = current.data, current.model
         when = current.moment(query.as_of, now)
@@ -197,9 +203,26 @@ class Forecasts:
 
     def _work(self, history: History, current: Current, query: ForecastQuery, when: int) -> Forecast:
         assert current.model is not None
-        period = parse_until(query.until, when, self.first_month)
-        return forecast(history, current.model.win, when, period, target=query.target, rates=self.rates,
+        period = parse_until(query.until, when, self.fiscal_year_start)
+        return forecast(history, current.model.loaded, when, period, target=query.target, rates=self.rates,
                         since=query.since, limits=self.limits)  # fmt: skip
+
+
+def add_forecast(app: FastAPI, champion: Champion, forecasts: Forecasts, clock: Callable[[], int]) -> None:
+    """Add the route.
+
+    Args:
+        app: The app.
+        champion: What serves.
+        forecasts: What answers.
+        clock: Now, in microseconds.
+    """
+
+    @app.get("/v1/forecast", response_model=ForecastAnswer, responses=errors(422), tags=["forecast"])
+    def forecast(query: Annotated[ForecastQuery, Query()]) -> Response:
+        """What will be won by when: 10, 50 and 90 % lines, what changed, and which deals need a look."""
+        answer = forecasts.answer(champion.current, query, clock())
+        return Response(answer.model_dump_json(), media_type="application/json")
 
 
 def _line(line: Line) -> dict[str, float]:
@@ -227,9 +250,9 @@ def _answer(found: Forecast, history: History, version: int, simulated: bool, li
         changes=[
             WaterfallAnswer(
                 currency=name or None, since=moment(changed.since), before=changed.before, after=changed.after,
-                steps=[StepAnswer(step=step, meaning=MEANING[step], amount=value)
+                steps=[WaterfallStepAnswer(step=step, meaning=MEANING[step], amount=value)
                        for step, value in changed.steps.items()],
-                deals=[ChangeAnswer(opportunity_id=ids[item.deal], step=item.step, amount=item.amount)
+                deals=[DealChangeAnswer(opportunity_id=ids[item.deal], step=item.step, amount=item.amount)
                        for item in changed.changes[:limit]],
             )
             for name, changed in found.waterfalls.items()

@@ -12,8 +12,7 @@ from crm.tables import FloatArray, IntArray
 from features.history import History
 from features.matrix import Snapshots, open_at
 from features.registry import Feature
-from models.scoring import BATCH, SHOWN, WITHIN, Scores, score_pairs
-from models.win import WinModel
+from models.scoring import BATCH, SHOWN, WITHIN, Scores, WinVersion, score_pairs
 from serving.answers import (
     NO_IMPORT,
     NO_MODEL,
@@ -31,21 +30,6 @@ from serving.posted import Posted, check, pairs_of, rounds, tables_of
 from serving.requests import DealsQuery, Sent
 
 KEPT_LISTS = 4
-
-
-@dataclass(frozen=True)
-class Model:
-    """The model that serves.
-
-    Attributes:
-        version: Its version in the registry.
-        digest: Digest of its bundle's manifest.
-        win: The model itself.
-    """
-
-    version: int
-    digest: str
-    win: WinModel
 
 
 @dataclass(frozen=True)
@@ -80,18 +64,18 @@ class Current:
     """
 
     data: CompanyData | None
-    model: Model | None
+    model: WinVersion | None
     features: list[Feature] = field(default_factory=list)
     _pages: Recent[int, Page] = field(default_factory=lambda: Recent(KEPT_LISTS))
 
     @classmethod
-    def of(cls, data: CompanyData | None, model: Model | None) -> Current:
+    def of(cls, data: CompanyData | None, model: WinVersion | None) -> Current:
         """Put an import and a model together and score one deal, so that everything slow is done before it serves.
 
         Raises:
             FeatureMismatch: The model needs a feature that the data do not allow.
         """
-        features = model.win.read(data.features) if data is not None and model is not None else []
+        features = model.loaded.read(data.features) if data is not None and model is not None else []
         current = cls(data, model, features)
         if data is not None and data.history.n_deals:
             data.states(np.zeros(1, dtype=np.int64), data.cut)
@@ -104,12 +88,12 @@ class Current:
         assert self.model is not None
         assert self.data is not None
         when = as_of if self.data.dated else None
-        return score_pairs(history, self.model.win, pairs, when, self.features, asked=asked)
+        return score_pairs(history, self.model.loaded, pairs, when, self.features, asked=asked)
 
     def _answer(self, scores: Scores, row: int, as_of: int | None, most: int | None) -> ScoreAnswer:
         assert self.model is not None
         assert self.data is not None
-        win = self.model.win
+        win = self.model.loaded
         in_sample = scores.in_sample if as_of is None else self.data.dated and win.dated and as_of < win.trained_before
         within = {} if scores.won_within is None else dict(zip(WITHIN, scores.won_within[row].tolist(), strict=True))
         return ScoreAnswer(

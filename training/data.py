@@ -14,7 +14,7 @@ from features.history import History
 from features.matrix import FeatureMatrix, Snapshots, build_matrix, grid
 from features.records import NEVER
 from features.registry import Feature, features_of
-from training.weights import FollowUp
+from models.censoring import FollowUp
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ import numpy as np
 from crm.tables import DAY, FloatArray, IntArray
 from features.history import History
 from features.matrix import Snapshots, build_matrix, open_at
-from insights.periods import Period, quarter_at, quarter_before
+from insights.periods import period_at
+from insights.spans import Span
 from insights.totals import has_amounts, lines_of, money_at, won_in
 from models.calibration import KINDS, Calibration, Plain
 from models.incidence import Episodes, brier, log_loss
@@ -57,7 +58,7 @@ class Then:
         in_period: Probability to be won within the period, by candidate.
     """
 
-    period: Period
+    period: Span
     deals: IntArray
     seen: Episodes
     p: FloatArray
@@ -79,24 +80,29 @@ def episodes_of(history: History, rows: Snapshots, end: int) -> Episodes:
     return Episodes(days, (end - rows.as_of) / DAY, np.where(known, history.won[rows.deal], np.nan))
 
 
-def past_periods(search: Search) -> list[Period]:
-    """Past quarters at whose start there was enough to learn from, in order; else the origins of the search."""
+def past_periods(search: Search, fiscal_year_start: int = 1) -> list[Span]:
+    """Past quarters at whose start there was enough to learn from, in order; else the origins of the search.
+
+    Args:
+        search: Rows and origins.
+        fiscal_year_start: Month in which the company's year starts, 1 to 12.
+    """
     data, cut = search.data, search.data.cut
     deals = np.unique(data.rows.deal)
     closed, won = data.history.closed[deals], data.history.won[deals]
-    found: list[Period] = []
-    period = quarter_at(cut)
+    found: list[Span] = []
+    period = period_at(cut, "quarter", fiscal_year_start)
     while len(found) < MOST_QUARTERS:
         known = won[closed < period.start]
         if min(known.sum(), len(known) - known.sum()) < LEAST_OF_EACH:
             break
         if period.start + SHORTEST <= cut:
-            found.append(period)
-        period = quarter_before(period)
+            found.append(Span.of(period))
+        period = period.previous
     if len(found) >= LEAST_QUARTERS:
         return found[::-1]
     origins = [fold.origin for fold in search.folds if fold.origin is not None]
-    return [Period("", origin, origin + 91 * DAY) for origin in origins]
+    return [Span("", origin, origin + 91 * DAY) for origin in origins]
 
 
 class Outlooks:
@@ -145,7 +151,7 @@ class Outlooks:
                  search.evidence(np.ones(int(known.sum())), search.deal[known]))  # fmt: skip
         return form
 
-    def at(self, period: Period) -> Then:
+    def at(self, period: Span) -> Then:
         """What would have been said at the start of a period, of the deals open then."""
         search, data, history = self.search, self.search.data, self.search.data.history
         start = period.start
@@ -168,19 +174,22 @@ class Outlooks:
         return Then(period, pairs.deal, episodes_of(history, moments, data.cut), p, within, inside)
 
 
-def learn_outlook(search: Search, served: Served, threads: int = 1) -> Outlook | None:
+def learn_outlook(
+    search: Search, served: Served, threads: int = 1, fiscal_year_start: int = 1
+) -> Outlook | None:  # fmt: skip
     """When deals close, and how past quarters came out; None for an export without dates, or with nothing to learn.
 
     Args:
         search: Rows, origins, and what recipes said there.
         served: The recipe and its calibration.
         threads: Threads of LightGBM.
+        fiscal_year_start: Month in which the company's year starts, 1 to 12: past quarters are its own.
     """
     data = search.data
     if not data.dated or not len(data.population):
         return None
     outlooks = Outlooks(search, served.recipe, served.calibration.kind, threads)
-    thens = [outlooks.at(period) for period in past_periods(search)]
+    thens = [outlooks.at(period) for period in past_periods(search, fiscal_year_start)]
     thens = [then for then in thens if len(then.deals)]
     name, losses = chosen_timing(thens, data.cut)
     full = [then for then in thens if then.period.end <= data.cut]
@@ -253,7 +262,7 @@ def backtests(
             for currency, line in lines.money.items():
                 mine = won[money.currency[won] == money.currencies.index(currency)]
                 found.append(Backtest(period.name, period.start, currency, line.low, line.middle, line.high,
-                                      float(np.nansum(money.amount[mine]))))  # fmt: skip
+                                      float(np.nansum(money.values[mine]))))  # fmt: skip
     return found
 
 

@@ -10,14 +10,13 @@ from matplotlib.axes import Axes
 
 from crm.tables import FloatArray, IntArray
 from models.metrics import bootstrap_mean, calibration_bins
+from models.proportions import wilson
 from models.ranking import N_BINS
 from training.drift import Month
 
 MODEL_COLOUR, TABLE_COLOUR, GREY = "#1f6f8b", "#c97b3c", "#999999"
 """Blue and orange, which colour-blind people tell apart, also by lightness."""
 DRAWS = 300
-Z = 1.96
-"""Standard deviations on either side of a 95 % interval."""
 
 
 @dataclass(frozen=True)
@@ -118,13 +117,6 @@ def gains_axes(axes: Axes, p: Mapping[str, FloatArray], won: FloatArray) -> None
         axes.plot(share, gains(values, won, share), style, color=colour, label=name)
     axes.set(xlabel="share of rows, the most likely first", ylabel="share of wins among them", xlim=(0, 1), ylim=(0, 1))
     axes.legend(loc="lower right", frameon=False)
-
-
-def wilson(won: FloatArray, n: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """95 % interval of shares of independent deals (Wilson 1927), lower and upper ends."""
-    rate = won / n
-    middle, spread = rate + Z**2 / (2 * n), Z * np.sqrt(rate * (1 - rate) / n + Z**2 / (4 * n**2))
-    return (middle - spread) / (1 + Z**2 / n), (middle + spread) / (1 + Z**2 / n)
 
 
 def months_axes(axes: Axes, months: Sequence[Month]) -> None:

@@ -100,7 +100,7 @@ class Recipe:
         return cls(data["label"], parts, data["rank"], Weighting(**data["weighting"]))
 
 
-FEW_DEALS = 300
+FEW_DEALS = 250
 """Deals below which neither trees nor weights of rows are tried: of many recipes on so few, luck picks the best."""
 SMALL = TreeSize(trees=150, leaves=7, depth=4, learning_rate=0.04, min_rows=40, l2=5.0, column_share=0.5)
 MIDDLE = TreeSize(trees=200, leaves=15, depth=6, learning_rate=0.03, min_rows=100, l2=20.0, column_share=0.4)

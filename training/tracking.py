@@ -2,36 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-import importlib.metadata
-import json
-import re
-import subprocess
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from crm.tables import CrmData, moment
-from features.matrix import FeatureMatrix
+from crm.tables import CrmData
 from features.registry import absent_of
-from models.bundle import save_bundle
 from models.errors import NoChampionError
-from models.registry import (
-    DECISION,
-    DIGEST,
-    METRICS,
-    NAME,
-    REPORT,
-    REPORT_FILE,
-    SIMULATED,
-    Registry,
-    Version,
-    make_sqlite_folder,
-    quiet_mlflow,
-)
+from models.registry import REPORT_FILE, Registry, Version
 from models.win import WinModel
 from training.evaluation import MODEL
+from training.experiment import Experiment, code_version, day, metric_name, plain_figures
 from training.gate import Refused
 from training.recipes import Recipe
 from training.report import render
@@ -43,30 +25,13 @@ RECIPE = "made_of"
 """Figure of a version that holds its recipe as data, to be fitted again."""
 
 
-def code_version() -> str:
-    """The commit of the code where it runs from a checkout, else the installed version."""
-    try:
-        found = subprocess.run(
-            ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"],
-            capture_output=True, text=True, check=True, timeout=10,
-        )  # fmt: skip
-        return found.stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return importlib.metadata.version("wonlost")
-
-
-def metric_name(name: str) -> str:
-    """A name as MLflow takes it for a metric: words joined by underscores, without signs such as % and '."""
-    return "_".join(re.findall(r"[\w.-]+", name))
-
-
 def headline(trained: Trained) -> dict[str, Any]:
     """The figures that are kept with a version and shown by `wonlost models`."""
     model, base = trained.report.overall[MODEL], trained.report.overall["base rate"]
     table = trained.report.overall["stage x age"]
     won, lost = trained.data.n_deals
     served = trained.choice.served
-    figures = {
+    return plain_figures({
         "recipe": served.recipe.name, "calibration": served.calibration.kind, RECIPE: served.recipe.to_json(),
         "log_loss": model.log_loss, "brier": model.brier, "auc": model.auc, "ece": model.ece,
         "base_rate_log_loss": base.log_loss, "stage_age_log_loss": table.log_loss,
@@ -74,9 +39,8 @@ def headline(trained: Trained) -> dict[str, Any]:
         "brier_skill": model.brier_skill, "forced": trained.decision.forced,
         "gain": trained.decision.gain_share, "gain_lower": trained.decision.gain.lower,
         "gain_upper": trained.decision.gain.upper, "won_deals": won, "lost_deals": lost,
-        "trained_before": f"{moment(trained.data.cut):%Y-%m-%d}", "tested_rows": model.n,
-    }  # fmt: skip
-    return {name: None if value != value else value for name, value in figures.items()}  # JSON has no NaN
+        "trained_before": day(trained.data.cut), "tested_rows": model.n,
+    })  # fmt: skip
 
 
 class Tracker:
@@ -85,22 +49,11 @@ class Tracker:
     Args:
         registry: The registry of models.
         artifacts: Where MLflow keeps files of a local (SQLite) tracking store; a tracking server decides itself.
-        experiment: Name of the MLflow experiment.
     """
 
-    def __init__(self, registry: Registry, artifacts: Path, experiment: str = NAME) -> None:
+    def __init__(self, registry: Registry, artifacts: Path) -> None:
         self.registry = registry
-        self.artifacts = artifacts
-        self.experiment = experiment
-
-    def _experiment_id(self) -> str:
-        client = self.registry.client
-        found = client.get_experiment_by_name(self.experiment)
-        if found is not None:
-            return str(found.experiment_id)
-        local = self.registry.tracking_uri.startswith("sqlite:")
-        place = self.artifacts.absolute().as_uri() if local else None
-        return str(client.create_experiment(self.experiment, artifact_location=place))
+        self.experiment = Experiment(registry, artifacts)
 
     def champion_recipe(self) -> Recipe | None:
         """Recipe of the version that serves; None where there is none."""
@@ -121,51 +74,41 @@ class Tracker:
         Returns:
             The registered version.
         """
-        make_sqlite_folder(self.registry.tracking_uri)
-        with quiet_mlflow():
+        decision = trained.decision
+        with self.experiment.run(trained.choice.served.recipe.name) as run, tempfile.TemporaryDirectory() as scratch:
             import mlflow
 
-            mlflow.set_tracking_uri(self.registry.tracking_uri)
-            with (
-                mlflow.start_run(
-                    experiment_id=self._experiment_id(), run_name=trained.choice.served.recipe.name
-                ) as run,
-                tempfile.TemporaryDirectory() as scratch,
-            ):
-                self._log(trained, Path(scratch))
-                number, digest = self._register(trained.model, trained.data.matrix, Path(scratch))
-                tags = {
-                    DIGEST: digest, METRICS: json.dumps(headline(trained)), DECISION: trained.decision.reason,
-                    REPORT: REPORT_FILE, SIMULATED: str(trained.data.history.crm.process.simulated).lower(),
-                }  # fmt: skip
-                for name, value in tags.items():
-                    self.registry.client.set_model_version_tag(self.registry.name, str(number), name, value)
-                mlflow.set_tags({"decision": trained.decision.reason, "promoted": trained.decision.promoted})
-                run_id = run.info.run_id
-                for number_of_trial, trial in enumerate(trained.trials):
-                    with mlflow.start_run(
-                        experiment_id=run.info.experiment_id, run_name=f"trial {number_of_trial}", nested=True
-                    ):
-                        mlflow.log_params(trial.settings)
-                        mlflow.log_metric("log_loss_of_earlier_origins", trial.loss)
-        if trained.decision.promoted and promote:
-            self.registry.promote(number)
-        else:
-            self.registry.challenge(number, trained.decision.reason)
-        version = self.registry.version(number)
-        assert version.run_id == run_id
-        return version
+            self._log(trained, Path(scratch))
+            number = self.experiment.register(
+                trained.model, "models.pyfunc_win", signature(trained.model),
+                {"features": list(trained.model.features)}, headline(trained), decision.reason,
+                trained.data.history.crm.process.simulated, Path(scratch),
+            )  # fmt: skip
+            mlflow.set_tags({"decision": decision.reason, "promoted": decision.promoted})
+            for number_of_trial, trial in enumerate(trained.trials):
+                with mlflow.start_run(
+                    experiment_id=run.info.experiment_id, run_name=f"trial {number_of_trial}", nested=True
+                ):
+                    mlflow.log_params(trial.settings)
+                    mlflow.log_metric("log_loss_of_earlier_origins", trial.loss)
+        return self.experiment.decide(number, decision.promoted and promote, decision.reason)
 
     def record_refusal(self, refusal: Refused, crm: CrmData, cut: int) -> None:
         """Log an attempt that ended before there was a model."""
-        make_sqlite_folder(self.registry.tracking_uri)
-        with quiet_mlflow():
+        self.experiment.refused(str(refusal), {"trained_before": day(cut), "time_basis": crm.process.time_basis})
+
+    def record_audit(self, metrics: dict[str, float], tags: dict[str, str]) -> None:
+        """Log an audit of past scores as a run of its own, so that its figures can be followed from one to the next.
+
+        Args:
+            metrics: Its figures.
+            tags: What it was about.
+        """
+        with self.experiment.run("audit"):
             import mlflow
 
-            mlflow.set_tracking_uri(self.registry.tracking_uri)
-            with mlflow.start_run(experiment_id=self._experiment_id(), run_name="refused"):
-                mlflow.log_params({"trained_before": f"{moment(cut):%Y-%m-%d}", "time_basis": crm.process.time_basis})
-                mlflow.set_tags({"decision": str(refusal), "promoted": False, "code_version": code_version()})
+            mlflow.log_metrics({metric_name(name): value for name, value in metrics.items()})
+            mlflow.set_tags({**tags, "code_version": code_version()})
 
     def _log(self, trained: Trained, scratch: Path) -> None:
         import mlflow
@@ -173,7 +116,7 @@ class Tracker:
         data, served = trained.data, trained.choice.served
         won, lost = data.n_deals
         mlflow.log_params({
-            "trained_before": f"{moment(data.cut):%Y-%m-%d}", "recipe": served.recipe.name,
+            "trained_before": day(data.cut), "recipe": served.recipe.name,
             "calibration": served.calibration.kind, "splits": split_kind(data.history),
             "origins": ", ".join(fold.name for fold in trained.folds), "rows": len(data.rows),
             "won_deals": won, "lost_deals": lost, "features": len(trained.model.features),
@@ -202,23 +145,6 @@ class Tracker:
         trained.tested.frame().to_parquet(tested, index=False)
         mlflow.log_artifact(str(tested))
         mlflow.log_text(render(trained, code_version()), REPORT_FILE)
-
-    def _register(self, model: WinModel, matrix: FeatureMatrix, scratch: Path) -> tuple[int, str]:
-        import mlflow
-        from mlflow.exceptions import MlflowException
-
-        bundle = scratch / "bundle"
-        digest = save_bundle(model, bundle)
-        info = mlflow.pyfunc.log_model(
-            name="model", loader_module="models.pyfunc_win", data_path=str(bundle), signature=signature(model),
-            pip_requirements=[f"wonlost=={importlib.metadata.version('wonlost')}"],
-            metadata={"digest": digest, "features": list(model.features)},
-        )  # fmt: skip
-        client = self.registry.client
-        with contextlib.suppress(MlflowException):  # it is there from the second run on
-            client.create_registered_model(self.registry.name)
-        made = client.create_model_version(self.registry.name, info.model_uri, info.run_id, model_id=info.model_id)
-        return int(made.version), digest
 
 
 def signature(model: WinModel) -> Any:

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from models.scoring import SHOWN, WITHIN, Scores, reason_text, score_frame
+from wonlost.csv_cells import neutral_frame
 
 SCHEMA = pa.schema([
     ("opportunity_id", pa.string()), ("as_of", pa.string()), ("win_probability", pa.float64()), ("band", pa.string()),
@@ -59,6 +60,8 @@ def write_scores(
 ) -> tuple[int, dict[str, list[list[str]]]]:  # fmt: skip
     """Write scores to a CSV or Parquet file; it appears under its name only when it is whole.
 
+    In CSV no cell can run as a formula in a spreadsheet.
+
     Args:
         batches: The scores.
         version: The model's version.
@@ -80,7 +83,7 @@ def write_scores(
                 for scores in batches:
                     n += len(scores)
                     kept.add(scores)
-                    score_frame(scores, version).to_csv(file, index=False, header=False)
+                    neutral_frame(score_frame(scores, version)).to_csv(file, index=False, header=False)
         else:
             with pq.ParquetWriter(part, schema) as writer:
                 for scores in batches:

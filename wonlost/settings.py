@@ -19,17 +19,19 @@ class Settings(BaseSettings):
         threads: Threads of LightGBM; more than the machine's cores makes it slower, not faster.
         least_deals: Fewest won, and fewest lost, deals to train on.
         leak_alarm: AUC above which a single feature stops the training.
+        keep_scores_days: How many days scoring runs are kept; 0 for ever.
         refresh_seconds: How often the server looks for a promotion or a new import.
         max_deals: Most deals that one request may send.
         max_body_bytes: Largest body of a request.
-        fiscal_year_start: Month in which the fiscal year starts; a fiscal year bears the number of the calendar year in
-            which it ends.
-        rates: File of exchange rates for forecasts; without, amounts in several currencies are shown apart.
         stale_days: Days of silence from which on an open deal needs a look.
         pushes: Times its close date was pushed from which on it does.
         contacts: Contacts up to which it hangs on a single thread.
         taxonomy: File of the loss reasons; by default the built-in one.
+        sure_accuracy: Accuracy that readings of notes called `sure` are to have.
         win_taxonomy: File of the win reasons; by default the built-in one.
+        fiscal_year_start: Month in which the company's year starts, 1 to 12.
+        rates: TOML file of currency rates to convert amounts by; by default currencies are shown apart.
+        least_group: Fewest decided deals for which a team or an owner is compared with the odds of its deals.
     """
 
     model_config = SettingsConfigDict(env_prefix="WONLOST_")
@@ -40,16 +42,19 @@ class Settings(BaseSettings):
     threads: int = Field(default=min(2, os.cpu_count() or 1), ge=1)
     least_deals: int = Field(default=40, ge=1)
     leak_alarm: float = Field(default=0.95, gt=0.5, le=1)
+    keep_scores_days: int = Field(default=730, ge=0)
     refresh_seconds: float = Field(default=2.0, gt=0)
     max_deals: int = Field(default=1000, ge=1)
     max_body_bytes: int = Field(default=20_000_000, ge=1)
-    fiscal_year_start: int = Field(default=1, ge=1, le=12)
-    rates: Path | None = None
     stale_days: float = Field(default=30, gt=0)
     pushes: int = Field(default=2, ge=1)
     contacts: int = Field(default=1, ge=0)
     taxonomy: Path | None = None
     win_taxonomy: Path | None = None
+    sure_accuracy: float = Field(default=0.85, gt=0.5, lt=1)
+    fiscal_year_start: int = Field(default=1, ge=1, le=12)
+    rates: Path | None = None
+    least_group: int = Field(default=20, ge=5)
 
     @property
     def store_url(self) -> str:

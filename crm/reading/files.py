@@ -108,21 +108,25 @@ class Source:
         with self.path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
-    def chunks(self, wanted: Collection[int]) -> Iterator[Chunk]:
+    def chunks(self, wanted: Collection[int], *, blank: bool = False) -> Iterator[Chunk]:
         """The records in order, only the wanted columns.
+
+        Args:
+            wanted: Positions of the columns.
+            blank: Whether records whose cells are all blank are given too; an empty line of CSV is no record.
 
         Raises:
             InputError: The file turns out to be damaged, in another encoding, or to have records of another length than
                 its header.
         """
         try:
-            yield from (self._parquet(sorted(wanted)) if not self.delimiter else self._csv(sorted(wanted)))
+            yield from (self._parquet(sorted(wanted)) if not self.delimiter else self._csv(sorted(wanted), blank))
         except UnicodeError:
             raise InputError([_undecodable(self.path, self.name, self.format, self.delimiter)]) from None
         except (OSError, EOFError, zlib.error, pa.ArrowException) as error:
             raise InputError([_unreadable(self.name, error)]) from error
 
-    def _csv(self, wanted: list[int]) -> Iterator[Chunk]:
+    def _csv(self, wanted: list[int], blank: bool) -> Iterator[Chunk]:
         width = len(self.header)
         ragged: list[Problem] = []
         n_ragged = 0
@@ -149,7 +153,7 @@ class Source:
                     bad = [(n, r) for n, r in zip(numbers, records, strict=True) if len(r) != width and _any(r)]
                     n_ragged += len(bad)
                     ragged += [_ragged(self.name, int(n), r, width) for n, r in bad[: 20 - len(ragged)]]
-                filled = [len(record) == width and _any(record) for record in records]  # blank lines count as rows
+                filled = [len(record) == width and (blank or _any(record)) for record in records]  # all count as rows
                 if not all(filled):
                     numbers, records = numbers[filled], list(compress(records, filled))
                 if records:

@@ -13,7 +13,7 @@ from alembic import command
 from alembic.config import Config
 
 import crm.store
-from crm.errors import LabelError
+from crm.errors import AnswerError
 from crm.importing import ImportReport
 from crm.labels import Label, add_label, history, labels
 from crm.notes import Note, NoteKey, closed_notes, text_digest
@@ -123,7 +123,7 @@ def test_an_answer_whose_primary_reason_is_gone_needs_another_look(store: Store)
 def test_an_answer_that_says_too_little_is_refused(
     store: Store, reasons: tuple[str, ...], by: str, message: str
 ) -> None:
-    with pytest.raises(LabelError, match=message):
+    with pytest.raises(AnswerError, match=message):
         answer(store, NOTE, *reasons, by=by)
     assert labels(store) == {}
 

@@ -7,62 +7,52 @@ import pytest
 
 from crm.tables import Coded
 from insights.errors import RatesError
-from insights.money import Rates, load_rates, money_of
+from insights.money import NOT_STATED, Money, Rates, amounts_of, read_rates, totals_words
 
-AMOUNTS = np.array([100.0, 50.0, np.nan, 10.0])
-CURRENCIES = Coded.of(["EUR", "USD", "GBP", None])
+HUNDREDTHS = np.array([10_000.0, 5_000.0, np.nan, 1_000.0, 0.0])
+CURRENCIES = Coded.of(["EUR", "USD", "GBP", None, "EUR"])
+ALL = np.arange(5)
 
 
 def test_without_rates_currencies_are_kept_apart() -> None:
-    money = money_of(AMOUNTS, CURRENCIES, None)
-    assert money.currencies == ("", "EUR", "GBP", "USD")
-    assert money.currency.tolist() == [1, 3, 2, 0]
-    assert money.amount[:2].tolist() == [100.0, 50.0]
+    amounts = amounts_of(HUNDREDTHS, CURRENCIES)
+    assert amounts.currencies == ("", "EUR", "GBP", "USD")
+    assert amounts.currency.tolist() == [1, 3, 2, 0, 1]
+    assert amounts.present.tolist() == [True, True, False, True, False]  # an amount of 0 is none
+    assert amounts.totals(ALL) == (Money("", 10.0, 1), Money("EUR", 100.0, 1), Money("USD", 50.0, 1))
+    assert totals_words(amounts.totals(ALL)) == f"10 ({NOT_STATED}), 100 EUR, 50 USD"
 
 
-def test_rates_convert_into_one_currency() -> None:
-    money = money_of(AMOUNTS, CURRENCIES, Rates("EUR", {"EUR": 1.0, "USD": 0.9}))  # no amount is in GBP
-    assert money.currencies == ("EUR",)
-    assert money.amount[[0, 1, 3]].tolist() == [100.0, 45.0, 10.0]
-    assert np.isnan(money.amount[2])
+def test_rates_convert_into_one_currency_and_name_what_has_none() -> None:
+    amounts = amounts_of(HUNDREDTHS, CURRENCIES, Rates("EUR", {"EUR": 1.0, "USD": 0.9}))
+    assert amounts.currencies == ("EUR",)
+    assert amounts.totals(ALL) == (Money("EUR", 145.0, 2),)
+    assert amounts.without_rate == {NOT_STATED: 1}
 
 
-def test_a_currency_without_a_rate_is_named() -> None:
-    with pytest.raises(RatesError, match="no rate for USD"):
-        money_of(AMOUNTS, CURRENCIES, Rates("EUR", {"EUR": 1.0}))
-
-
-def test_rates_are_read_from_csv_and_toml(tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_text("currency,rate\nEUR,1\nUSD,0.92\n")
+def test_rates_are_read(tmp_path: Path) -> None:
     (tmp_path / "a.toml").write_text('base = "EUR"\n[rates]\nUSD = 0.92\n')
-    wanted = Rates("EUR", {"EUR": 1.0, "USD": 0.92})
-    assert load_rates(tmp_path / "a.csv") == wanted
-    assert load_rates(tmp_path / "a.toml") == wanted
+    assert read_rates(tmp_path / "a.toml") == Rates("EUR", {"EUR": 1.0, "USD": 0.92})
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "words"),
+    ("text", "words"),
     [
-        ("a.csv", "name,rate\nEUR,1\n", "columns currency and rate"),
-        ("a.csv", "", "columns currency and rate"),
-        ("a.csv", "currency,rate\nEUR,1\nUSD,cheap\n", "row 3: 'USD' 'cheap'"),
-        ("a.csv", "currency,rate\nEUR,1\nUSD,-2\n", "row 3"),
-        ("a.csv", "currency,rate\nEUR,1\nUSD,nan\n", "row 3"),
-        ("a.csv", "currency,rate\nEUR,1\nEUR,1\n", "twice"),
-        ("a.csv", "currency,rate\nEUR,1\nUSD\n", "row 3"),
-        ("a.csv", "currency,rate\nUSD,0.9\n", "must have the rate 1"),
-        ("a.toml", "base = 3\n", "base = "),
-        ("a.toml", "base = \n", "not valid TOML"),
-        ("a.toml", 'base = "EUR"\n[rates]\nUSD = 0\n', "rates.USD"),
+        ("base = 3\n", "base: the currency to convert to"),
+        ("base = \n", "cannot be read as TOML"),
+        ('base = "EUR"\nrates = 3\n', "a table is wanted"),
+        ('base = "EUR"\n[rates]\nUSD = 0\n', "rates.USD: 0 is not a number above 0"),
+        ('base = "EUR"\n[rates]\nUSD = nan\n', "rates.USD"),
+        ('base = "EUR"\n[rates]\nUSD = true\n', "rates.USD"),
     ],
 )
-def test_a_wrong_table_is_refused_with_file_and_row(tmp_path: Path, name: str, text: str, words: str) -> None:
-    (tmp_path / name).write_text(text)
+def test_a_wrong_table_is_refused_with_file_and_key(tmp_path: Path, text: str, words: str) -> None:
+    (tmp_path / "a.toml").write_text(text)
     with pytest.raises(RatesError, match=words) as error:
-        load_rates(tmp_path / name)
-    assert str(tmp_path / name) in str(error.value)
+        read_rates(tmp_path / "a.toml")
+    assert str(tmp_path / "a.toml") in str(error.value)
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(RatesError, match="cannot be read"):
-        load_rates(tmp_path / "none.csv")
+        read_rates(tmp_path / "none.toml")

@@ -13,7 +13,7 @@ from models.calibration import Beta, Calibration, Isotonic, Plain, Platt
 from models.encoding import Encoding
 from models.errors import FeatureMismatch
 from models.estimator import Estimator
-from models.explain import share_points
+from models.explain import points_per_log_odds
 from models.logistic import Logistic
 from models.metrics import auc
 from models.odoo import OdooBayes
@@ -185,12 +185,13 @@ def test_points_add_up_under_any_calibration(calibration: Calibration, rows: Row
     estimator.fit(*rows)
     parts, reference = estimator.contributions(rows[0])
     p = calibration(estimator.margin(rows[0]))
-    points, p_ref = share_points(parts, p, reference, calibration)
-    assert p_ref + points.sum(1) == pytest.approx(p, abs=1e-9)
+    ratio, p_ref = points_per_log_odds(parts, p, reference, calibration)
+    assert p_ref + (parts * ratio[:, None]).sum(1) == pytest.approx(p, abs=1e-9)
 
 
 def test_points_of_contributions_that_cancel_out() -> None:
     parts = np.array([[0.7, -0.7], [0.0, 0.0]])
-    points, p_ref = share_points(parts, np.array([0.5, 0.5]), 0.0, Plain())
+    ratio, p_ref = points_per_log_odds(parts, np.array([0.5, 0.5]), 0.0, Plain())
+    points = parts * ratio[:, None]
     assert p_ref + points.sum(1) == pytest.approx([0.5, 0.5])
     assert points[0] == pytest.approx([0.175, -0.175], rel=1e-4)

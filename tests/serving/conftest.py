@@ -23,7 +23,7 @@ from models.timing import MeanHazards, StageHazards, TreeHazards
 from models.trees import Trees, TreeSize
 from models.win import WinModel
 from serving.app import create_app
-from tests.quick_model import quick_model
+from tests.fitting import fit
 from tests.serving.running import running
 
 UNTIL = date(2025, 6, 30)
@@ -74,8 +74,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
         import_export([folder / "export"], mapping, store, imported_at=datetime(2025, 6, 30, tzinfo=UTC))
         crm = store.load()
     size = TreeSize(trees=30, leaves=7, depth=4, min_rows=20)
-    models = {1: quick_model(crm, Average([Logistic(), Trees(size)]), MeanHazards([StageHazards(), TreeHazards(size)])),
-              2: quick_model(crm, Logistic()), 3: quick_model(crm, Logistic(0.01))}  # fmt: skip
+    timing = MeanHazards([StageHazards(), TreeHazards(size)])
+    models = {1: fit(crm, Average([Logistic(), Trees(size)]), hazards=timing), 2: fit(crm, Logistic()),
+              3: fit(crm, Logistic(0.01))}  # fmt: skip
     _register(models, folder)
     changed = folder / "mlflow3" / "data" / "bundle" / "win.json"
     changed.write_text(changed.read_text().replace('"base_rate": 0', '"base_rate": 1', 1))

@@ -16,7 +16,7 @@ from crm.mapping import load_mapping
 from crm.store import Store
 from models.registry import Registry
 from serving.app import create_app
-from serving.champion import LAST_GOOD, Patience
+from serving.watching import LAST_GOOD, Patience
 from tests.serving.as_json import deal_as_json
 from tests.serving.conftest import NOW, World
 from tests.serving.running import running, wait_for

@@ -47,7 +47,7 @@ def test_more_deals_of_the_same_forecast_change_no_figure(served: httpx.Client) 
 @pytest.mark.parametrize(
     ("query", "words"),
     [
-        ("until=soon", "neither a day nor a quarter"),
+        ("until=soon", "neither a day nor a period"),
         ("until=2024Q1", "is over"),
         ("as_of=2001-01-01", "no deal had been entered before 2001-01-01"),
         ("since=2025-07-05", "it must lie before as_of"),

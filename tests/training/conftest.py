@@ -6,7 +6,7 @@ import pytest
 
 from crm.importing import import_export
 from crm.mapping import load_mapping
-from crm.simulate import SimulatedCrm, simulate, write
+from crm.simulate import Parameters, SimulatedCrm, simulate, write
 from crm.store import Store
 from crm.tables import CrmData
 from training.recipes import STAGE_AGE, Recipe, recipes
@@ -26,7 +26,7 @@ def load_export(folder: Path, store: Path) -> CrmData:
 
 @pytest.fixture(scope="session")
 def simulated() -> SimulatedCrm:
-    return simulate(700, seed=11)
+    return simulate(700, seed=11, parameters=Parameters(difficulty=0.5))
 
 
 @pytest.fixture(scope="session")

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from crm.tables import Coded, FloatArray
-from features.matrix import WEEK, FeatureMatrix
+from features.matrix import FeatureMatrix
 from training.data import TrainingData
-from training.drift import HIGH_AUC, clock_share, drift_of
+from training.drift import HIGH_AUC, drift_of
 from training.run import Trained
 
 
@@ -47,24 +47,6 @@ def test_features_that_tell_the_time_are_named_and_do_not_count(few_recipes: Tra
     alone = drift_of(with_columns(data, only), few_recipes.folds)
     assert alone.clocks == ("recent_win_rate",)
     assert alone.auc < 0.7, "the clock was read"
-
-
-def test_what_makes_a_clock() -> None:
-    random = np.random.default_rng(0)
-    as_of = np.tile(np.arange(60) * WEEK, 50)
-    deal = np.repeat(np.arange(50), 60)
-    week = as_of / WEEK
-    group = deal % 5
-    rate = random.random((60, 5))  # of each group and week another number, as running rates have
-    running: FloatArray = rate[week.astype(int), group]
-    assert clock_share(week + random.normal(size=len(week)), as_of, deal) > 0.9
-    assert clock_share(running, as_of, deal) > 0.9
-    assert clock_share(np.where(group == 0, np.nan, running), as_of, deal) > 0.9
-    assert clock_share(random.normal(size=len(week)), as_of, deal) < 0.05
-    assert clock_share(random.normal(size=50)[deal], as_of, deal) < 0.05
-    assert clock_share(np.full(len(week), 3.0), as_of, deal) == 0
-    assert clock_share(np.full(len(week), np.nan), as_of, deal) == 0
-    assert clock_share(Coded(group.astype(np.int32), tuple("abcde")), as_of, deal) == 0
 
 
 def test_months_are_those_of_the_closings(few_recipes: Trained) -> None:

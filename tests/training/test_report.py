@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 from crm.tables import Coded
+from insights.pages.parts import Table
 from models.metrics import Interval, Metrics
+from models.proportions import wilson
 from training.evaluation import CHAMPION, MODEL
-from training.plots import calibration_curve, gains, wilson
+from training.plots import calibration_curve, gains
 from training.report import render
 from training.report.inputs import mean_points
-from training.report.parts import Table
 from training.report.verdict import headline, verdict
 from training.run import Trained
 

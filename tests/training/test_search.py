@@ -8,10 +8,10 @@ import pytest
 from crm.tables import CrmData, micros
 from models.stage_age import StageAgeTable
 from training.data import TrainingData, prepare
+from training.experiment import metric_name
 from training.recipes import BASELINES, STAGE_AGE, Recipe, recipes
 from training.search import Search, choose_recipe
 from training.splits import make_folds
-from training.tracking import metric_name
 from training.tuning import best_of, tune
 from training.uncertainty import learn_spread, of_drift, similar_deals
 from training.weights import Weighting

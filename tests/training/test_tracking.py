@@ -35,7 +35,7 @@ def test_a_refused_run_serves_only_by_force_and_the_reason_is_kept(crm: CrmData,
 
 def test_a_better_run_is_promoted_over_the_champion_with_its_trials_kept(crm: CrmData, tmp_path: Path) -> None:
     tracker = Tracker(Registry(f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path / "models"), tmp_path / "artifacts")
-    second = train(crm, cut=CUT, candidates=quick()[:4], champion=BASE_RATE, trials=2)
+    second = train(crm, candidates=quick()[:2], champion=BASE_RATE, trials=2)
     assert second.decision.on_champion is not None
     assert second.decision.on_champion.mean > 0
     assert "champion's recipe" in second.decision.reason

@@ -25,7 +25,7 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which a simulated CRM was imported and a champion trained."""
     var = tmp_path_factory.mktemp("line")
     for arguments in (
-        ("simulate", "--deals", "600", "--seed", "3", "--no-truth", "--out", "export"),
+        ("simulate", "--deals", "600", "--seed", "3", "--difficulty", "0.5", "--no-truth", "--out", "export"),
         ("import", "export"),
         ("train",),
     ):

@@ -68,7 +68,7 @@ def test_models_promote_and_rollback(line: Path) -> None:
 def test_report_writes_the_page_of_a_version(line: Path) -> None:
     done = wonlost(line, "report")
     assert done.returncode == 0, done.stderr
-    page = line / "reports" / "version-1.html"
+    page = line / "reports" / "win-version-1.html"
     assert done.stdout.strip() == f"the report of version 1 is in {page}"
     decision = json.loads(wonlost(line, "models", "--json").stdout)[0]["decision"]
     assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
@@ -95,6 +95,9 @@ def test_too_few_deals_end_in_a_refusal_with_exit_code_3(line: Path) -> None:
         (("train",), "holds no opportunities yet: import an export first"),
         (("report",), "no versions yet"),
         (("score",), "holds no opportunities yet"),
+        (("audit",), "holds no opportunities yet"),
+        (("audit", "--by", "mood"), "--by mood: choose from stage, team, time, version"),
+        (("postmortem", "D1"), "holds no opportunities yet"),
         (("score", "--out", "scores.xlsx"), "write to a .csv or a .parquet file"),
         (("simulate", "--deals", "5", "--out", "x", "--until", "soon"), "--until 'soon' is not a date"),
         (("simulate", "--deals", "5", "--out", "x", "--difficulty", "9"), "--difficulty 9 is not between 0.25 and 4"),

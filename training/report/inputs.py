@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from crm.tables import FloatArray
+from insights.pages.parts import NOTHING, Part, Pictures, Section, Table, Text, number, percent
+from insights.pages.pictures import picture
 from models.explain import show
 from training.drift import HIGH_AUC
 from training.leaks import NEAR_DAYS, TELLS_NEAR, TELLS_NOTHING
 from training.plots import months_axes
-from training.report.parts import NOTHING, Part, Pictures, Section, Table, Text, number, percent
-from training.report.pictures import picture
 from training.run import Trained
 
 EXPLAINED = 500

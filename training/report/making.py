@@ -8,7 +8,7 @@ import numpy as np
 
 from crm.tables import moment
 from features.registry import absent_of
-from training.report.parts import Items, Part, Section, Table, Text, number, percent
+from insights.pages.parts import Items, Part, Section, Table, Text, number, percent
 from training.run import Trained
 from training.splits import split_kind
 

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from functools import cache
-from pathlib import Path
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
-
 from crm.tables import moment
+from insights import pages
+from insights.pages.parts import Section
 from training.report import inputs, making, quality, verdict
-from training.report.parts import Section
 from training.run import Trained
 
 
@@ -23,15 +19,6 @@ def sections(trained: Trained, code_version: str) -> list[Section]:
     ]  # fmt: skip
 
 
-@cache
-def _template() -> Template:
-    here = FileSystemLoader(Path(__file__).parent)
-    # everything is escaped: names of deals and stages are whatever somebody typed into a CRM
-    environment = Environment(loader=here, autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-                              lstrip_blocks=True)  # fmt: skip
-    return environment.get_template("page.html.j2")
-
-
 def render(trained: Trained, code_version: str) -> str:
     """The report of a run as one HTML page that needs no other file and no network.
 
@@ -41,10 +28,8 @@ def render(trained: Trained, code_version: str) -> str:
     """
     simulated = trained.data.history.crm.process.simulated
     decision = trained.decision
-    return _template().render(
-        title=f"wonlost: win model trained before {moment(trained.data.cut):%Y-%m-%d}",
-        headline=verdict.headline(trained),
+    return pages.render(
+        f"wonlost: win model trained before {moment(trained.data.cut):%Y-%m-%d}", verdict.headline(trained),
+        sections(trained, code_version), simulated=simulated,
         state="forced" if decision.forced else "yes" if decision.promoted else "no",
-        simulated=verdict.SIMULATED if simulated else "",
-        sections=sections(trained, code_version),
-    )
+    )  # fmt: skip

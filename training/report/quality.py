@@ -8,13 +8,13 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from crm.tables import Coded, moment
+from insights.pages.parts import Items, Part, Picture, Pictures, Section, Table, Text, number, percent
+from insights.pages.pictures import picture
+from models.censoring import LEAST_FOLLOWED
 from models.metrics import Metrics
 from training.evaluation import CHAMPION, MODEL, Tested, Width
 from training.plots import Point, calibration_curve, curve_axes, gains, gains_axes
-from training.report.parts import Items, Part, Picture, Pictures, Section, Table, Text, number, percent
-from training.report.pictures import picture
 from training.run import Trained
-from training.weights import LEAST_FOLLOWED
 
 LEAST_ROWS = 100
 """Fewest rows of a group that gets a calibration curve of its own."""

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from crm.tables import NAT, moment
+from insights.pages.parts import Items, Part, Section, Table, Text, count, gain_share, number, percent
 from training.evaluation import CHAMPION, MODEL
 from training.gate import LEAST_GAIN, MOST_HARM
-from training.report.parts import Items, Part, Section, Table, Text, count, gain_share, number, percent
 from training.run import Trained
-
-SIMULATED = "Simulated data: no deal in this report is real, and its figures say nothing about any company."
 
 
 def headline(trained: Trained) -> str:

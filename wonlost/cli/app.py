@@ -23,9 +23,9 @@ app = typer.Typer(
 
 
 def _add_commands() -> None:
-    from wonlost.cli import data, forecast, registry, scoring, taxonomy, training
+    from wonlost.cli import audit, data, forecast, postmortem, reasons, registry, reviews, scoring, taxonomy, training
 
-    for module in (data, training, scoring, forecast, registry, taxonomy):
+    for module in (data, training, scoring, forecast, audit, postmortem, registry, taxonomy, reasons, reviews):
         module.add_to(app)
 
 

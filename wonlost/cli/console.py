@@ -15,12 +15,13 @@ from rich.table import Table
 
 from crm.tables import CrmData, micros, moment
 from models.errors import TaxonomyError
-from models.registry import Registry
+from models.registry import NAME, REASONS, Registry, Version
 from models.taxonomy import Taxonomy, default_taxonomy, load_taxonomy
 from wonlost.settings import Settings
 
 if TYPE_CHECKING:
     from crm.store import Store
+    from models.reasons import ReasonModel, SentenceEncoder
 
 WIDE = None if sys.stdout.isatty() else 240
 """Width of what is printed: the terminal's; in a file or a pipe, wide enough that no line is broken."""
@@ -49,9 +50,33 @@ def settings(store: str = "") -> Settings:
     return found.model_copy(update={"store": store}) if store else found
 
 
-def registry_of(chosen: Settings) -> Registry:
-    """The registry of models."""
-    return Registry(chosen.tracking_uri, chosen.cache)
+def registry_of(chosen: Settings, name: str = NAME) -> Registry:
+    """The registry of one model's versions; by default those of the win model."""
+    return Registry(chosen.tracking_uri, chosen.cache, name)
+
+
+def sentence_encoder(chosen: Settings) -> SentenceEncoder | None:
+    """The encoder of the extra `multilingual`, with its cache under `var`; None where that is not installed."""
+    from models.reasons import SentenceEncoder, encoder_available
+
+    return SentenceEncoder(chosen.var / "sentences") if encoder_available() else None
+
+
+def load_reasons(chosen: Settings, kind: str = "loss") -> tuple[ReasonModel, Version]:
+    """The champion of a kind of reasons, and its version.
+
+    Raises:
+        NoChampionError: None has been promoted yet.
+        TaxonomyMismatch: It was fitted on another taxonomy than the one in use.
+    """
+    from models.bundle import load_bundle
+    from models.reasons import ReasonModel
+
+    registry = registry_of(chosen, REASONS[kind])
+    version = registry.champion()
+    model = load_bundle(registry.fetch(version), version.digest, kind=ReasonModel)
+    model.check_taxonomy(taxonomy_of(chosen, kind))
+    return model, version
 
 
 def taxonomy_of(chosen: Settings, kind: str) -> Taxonomy:

@@ -42,7 +42,7 @@ def forecast(
         float | None, typer.Option("--target", metavar="AMOUNT", min=0, help="What is to be won in the period.")
     ] = None,
     rates: Annotated[
-        Path | None, typer.Option("--rates", metavar="FILE", help="CSV or TOML of exchange rates; by default "
+        Path | None, typer.Option("--rates", metavar="FILE", help="TOML file of currency rates; by default "
                                   "WONLOST_RATES. Without, currencies are shown apart.")
     ] = None,
     since: Annotated[
@@ -54,9 +54,9 @@ def forecast(
     """Forecast what will be won by when: 10, 50 and 90 % lines, what changed, and which deals need a look."""
     from features.history import History
     from insights.forecast import forecast as run
-    from insights.money import load_rates
-    from insights.periods import parse_until
+    from insights.money import read_rates
     from insights.pipeline import Limits
+    from insights.spans import parse_until
 
     crm, model, version = champion_of(store)
     chosen = settings(store)
@@ -67,7 +67,7 @@ def forecast(
         raise UsageError(f"--since {since} does not lie before the forecast, which is as of {moment(when):%Y-%m-%d}")
     path = rates or chosen.rates
     history = History(crm)
-    found = run(history, model, when, period, target=target, rates=None if path is None else load_rates(path),
+    found = run(history, model, when, period, target=target, rates=None if path is None else read_rates(path),
                 since=before, limits=Limits(chosen.stale_days, chosen.pushes, chosen.contacts))  # fmt: skip
     for note in found.notes:
         err.print(f"note: {note}", markup=False)

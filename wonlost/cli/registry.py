@@ -10,20 +10,38 @@ from typing import Annotated
 import typer
 
 from crm.tables import moment
-from wonlost.cli.console import SIMULATED, StoreOption, UsageError, out, registry_of, settings, table
+from models.registry import NAME, REASONS, Registry, Version
+from wonlost.cli.console import SIMULATED, StoreOption, UsageError, out, registry_of, settings, table, taxonomy_of
 
 PORT = 8000
+MODELS = {"win": NAME, **{f"{kind}-reason": name for kind, name in REASONS.items()}}
+ModelOption = Annotated[str, typer.Option("--model", metavar="|".join(MODELS), help="Which model.")]
 
 
-def models(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
-    """List the registered versions with their aliases, figures and decisions."""
-    versions = registry_of(settings()).versions()
+def _registry(model: str) -> Registry:
+    if model not in MODELS:
+        raise UsageError(f"--model {model!r} is not one of {', '.join(MODELS)}")
+    return registry_of(settings(), MODELS[model])
+
+
+def models(
+    model: ModelOption = "win", as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False
+) -> None:
+    """List the registered versions of a model with their aliases, figures and decisions."""
+    versions = _registry(model).versions()
     if as_json:
         typer.echo(json.dumps([asdict(version) for version in versions], indent=1))
         return
     if not versions:
         out.print("no versions yet; see `wonlost train`")
         return
+    _list_win(versions) if model == "win" else _list_reasons(versions)
+    for version in versions:
+        told = f" [{SIMULATED}]" if version.simulated else ""
+        out.print(f"version {version.number}{told}: {version.decision}", markup=False)
+
+
+def _list_win(versions: list[Version]) -> None:
     rows = []
     for version in versions:
         figures = version.metrics
@@ -35,42 +53,57 @@ def models(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = F
         ])  # fmt: skip
     out.print(table("", ["version", "alias", "recipe", "trained before", "log-loss", "base rate", "AUC", "made (UTC)"],
                     rows, right=4))  # fmt: skip
+
+
+def _list_reasons(versions: list[Version]) -> None:
+    rows = []
     for version in versions:
-        told = f" [{SIMULATED}]" if version.simulated else ""
-        out.print(f"version {version.number}{told}: {version.decision}", markup=False)
+        figures = version.metrics
+        told = [figures.get(name) for name in ("accuracy", "macro_f1", "sure_share", "sure_accuracy")]
+        rows.append([
+            str(version.number), ", ".join(version.aliases), str(figures.get("trained_before", "")),
+            f"{figures.get('answered_notes', 0):,}", f"{figures.get('notes', 0):,}",
+            *("" if value is None else f"{value:.3f}" for value in told),
+            f"{moment(version.created_at * 1000):%Y-%m-%d %H:%M}",
+        ])  # fmt: skip
+    out.print(table("", ["version", "alias", "trained before", "answered", "notes", "accuracy", "macro-F1", "sure",
+                         "right of sure", "made (UTC)"], rows, right=3))  # fmt: skip
 
 
 def report(
     version: Annotated[
         int | None, typer.Argument(metavar="[VERSION]", help="Number of the version; by default the newest.")
     ] = None,
+    model: ModelOption = "win",
     to: Annotated[str, typer.Option("--out", metavar="FILE", help="Where to; by default under var/.")] = "",
 ) -> None:
     """Write the report of a version's training, one HTML page, to a file."""
     chosen = settings()
-    registry = registry_of(chosen)
+    registry = _registry(model)
     if version is None:
         versions = registry.versions()
         if not versions:
             raise UsageError("no versions yet; see `wonlost train`")
         version = versions[0].number
     page = registry.report(version)
-    path = Path(to) if to else chosen.var / "reports" / f"version-{version}.html"
+    path = Path(to) if to else chosen.var / "reports" / f"{model}-version-{version}.html"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(page, encoding="utf-8")
     out.print(f"the report of version {version} is in {path}", markup=False)
 
 
-def promote(version: Annotated[int, typer.Argument(metavar="VERSION", help="Number of the version.")]) -> None:
+def promote(
+    version: Annotated[int, typer.Argument(metavar="VERSION", help="Number of the version.")],
+    model: ModelOption = "win",
+) -> None:
     """Make a version the champion; running servers pick it up by themselves."""
-    registry = registry_of(settings())
-    registry.promote(version)
+    _registry(model).promote(version)
     out.print(f"version {version} is the champion")
 
 
-def rollback() -> None:
+def rollback(model: ModelOption = "win") -> None:
     """Make the champion before the present one the champion again."""
-    version = registry_of(settings()).rollback()
+    version = _registry(model).rollback()
     out.print(f"version {version.number} is the champion again")
 
 
@@ -82,7 +115,7 @@ def serve(
     store: StoreOption = "",
 ) -> None:
     """Serve the API on loopback."""
-    from insights.money import load_rates
+    from insights.money import read_rates
     from insights.pipeline import Limits
     from serving.app import create_app
     from serving.errors import ListenError, PortTakenError
@@ -92,8 +125,8 @@ def serve(
     chosen = settings(store)
     app = create_app(
         chosen.store_url, registry_of(chosen), refresh_seconds=chosen.refresh_seconds, max_deals=chosen.max_deals,
-        max_body_bytes=chosen.max_body_bytes,
-        forecasts=Forecasts(None if chosen.rates is None else load_rates(chosen.rates), chosen.fiscal_year_start,
+        max_body_bytes=chosen.max_body_bytes, taxonomies={kind: taxonomy_of(chosen, kind) for kind in REASONS},
+        forecasts=Forecasts(None if chosen.rates is None else read_rates(chosen.rates), chosen.fiscal_year_start,
                             Limits(chosen.stale_days, chosen.pushes, chosen.contacts)),
     )  # fmt: skip
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crm.tables import CrmData, moment
+from crm.tables import DAY, CrmData, moment
 from wonlost.cli.console import (
     SIMULATED,
     AsOfOption,
@@ -15,6 +16,7 @@ from wonlost.cli.console import (
     UsageError,
     err,
     load,
+    open_store,
     out,
     parse_as_of,
     registry_of,
@@ -24,7 +26,7 @@ from wonlost.cli.console import (
 )  # fmt: skip
 
 if TYPE_CHECKING:
-    from features.history import History
+    from crm.ledger import Keeping
     from models.registry import Version
     from models.scoring import Scores
     from models.win import WinModel
@@ -56,9 +58,13 @@ def score(
     output: Annotated[
         Path | None, typer.Option("--out", metavar="FILE.csv|.parquet", help="Where to write the scores of all deals.")
     ] = None,
+    keep: Annotated[
+        bool, typer.Option(help="Keep the scores and their reasons in the store, for `explain --since` and `audit`.")
+    ] = True,
     store: StoreOption = "",
 ) -> None:
     """Score every deal open at a day, with its reasons; what the store knows of later days is ignored."""
+    from crm.ledger import Keeping, Made
     from features.history import History
     from models.scoring import score_open
     from wonlost.scores_file import write_scores
@@ -68,14 +74,18 @@ def score(
     crm, model, version = champion_of(store)
     when = moment_of(as_of, crm)
     history = History(crm)
-    batches = list(score_open(history, model, when)) if output is None else None
-    n = sum(map(len, batches)) if batches is not None else 0
-    if output is not None:
-        n, extremes = write_scores(score_open(history, model, when), version.number, output, EXTREMES,
-                                   timed=_timed(crm, model))  # fmt: skip
-    else:
-        extremes = _extremes(batches or [])
-    _notes(crm, model, history, when)
+    in_sample = _in_sample(crm, model, when)
+    made = Made(when, crm.imported_at, version.number, version.digest, in_sample)
+    with open_store(settings(store)) as opened:
+        keeping = Keeping(opened, made) if keep else None
+        batches = _packed(score_open(history, model, when), keeping)
+        if output is not None:
+            n, extremes = write_scores(batches, version.number, output, EXTREMES, timed=_timed(crm, model))
+        else:
+            n, extremes = _extremes(batches)
+        if keeping is not None:
+            _finish(keeping)
+    _notes(crm, model, when)
     told = f"open at {moment(when):%Y-%m-%d}" if crm.process.time_basis == "dates" else "open"
     out.print(f"{n:,} deals {told}, scored by version {version.number} ({model.recipe}); base rate "
               f"{100 * model.base_rate:.0f} %", markup=False)  # fmt: skip
@@ -90,8 +100,34 @@ def _timed(crm: CrmData, model: WinModel) -> bool:
     return model.outlook is not None and crm.process.time_basis == "dates"
 
 
-def _notes(crm: CrmData, model: WinModel, history: History, when: int) -> None:
-    if model.dated and crm.process.time_basis == "dates" and when < model.trained_before:
+def _packed(batches: Iterable[Scores], keeping: Keeping | None) -> Iterator[Scores]:
+    """The batches, each packed for the ledger as it comes by."""
+    from models.kept import facts_of, kept_rows
+
+    for scores in batches:
+        if keeping is not None:
+            keeping.add(kept_rows(scores), facts_of(scores))
+        yield scores
+
+
+def _finish(keeping: Keeping) -> None:
+    """Store the run, and let go of those that are too old."""
+    from crm.ledger import forget
+
+    days = settings().keep_scores_days
+    run = keeping.finish()
+    if keeping.known is not None:
+        err.print(f"note: this very run was kept before, as run {run.id}; nothing changed", markup=False)
+    elif days:
+        forget(keeping.store, run.made_at - days * DAY)
+
+
+def _in_sample(crm: CrmData, model: WinModel, when: int) -> bool:
+    return model.dated and crm.process.time_basis == "dates" and when < model.trained_before
+
+
+def _notes(crm: CrmData, model: WinModel, when: int) -> None:
+    if _in_sample(crm, model, when):
         until = f"{moment(model.trained_before):%Y-%m-%d}"
         told = "so it may have seen how these deals ended"
         err.print(f"note: in-sample: the model learned from what was known before {until}, {told}", markup=False)
@@ -99,18 +135,23 @@ def _notes(crm: CrmData, model: WinModel, history: History, when: int) -> None:
         err.print(f"note: scores of {SIMULATED}", markup=False)
 
 
-def _extremes(batches: list[Scores]) -> dict[str, list[list[str]]]:
+def _extremes(batches: Iterable[Scores]) -> tuple[int, dict[str, list[list[str]]]]:
+    """Number of deals, and the most and least likely of them."""
     from wonlost.scores_file import Extremes
 
-    kept = Extremes(EXTREMES)
+    kept, n = Extremes(EXTREMES), 0
     for batch in batches:
         kept.add(batch)
-    return kept.tables()
+        n += len(batch)
+    return n, kept.tables()
 
 
 def explain(
     deal: Annotated[str, typer.Argument(metavar="ID", help="Id of the deal in the CRM.")],
     as_of: AsOfOption = "",
+    since: Annotated[
+        str, typer.Option("--since", metavar="DATE", help="Say instead what moved the score since this day.")
+    ] = "",
     store: StoreOption = "",
 ) -> None:
     """Say why a deal has the win probability it has: every reason, in points that add up."""
@@ -118,11 +159,18 @@ def explain(
 
     from features.history import History
     from features.matrix import open_at
-    from models.scoring import score_pairs
+    from models.scoring import WinVersion, score_pairs
 
     crm, model, version = champion_of(store)
     when = moment_of(as_of, crm)
     history = History(crm)
+    if since:
+        from wonlost.cli.history import explain_since
+
+        with open_store(settings(store)) as opened:
+            explain_since(opened, history, WinVersion(version.number, version.digest, model), deal, since, when)
+        _notes(crm, model, when)
+        return
     code = history.code(deal)
     if code is None:
         raise UsageError(f"there is no deal {deal!r} in the store")
@@ -132,7 +180,7 @@ def explain(
         raise UsageError(f"deal {deal!r} was not open at {moment(when):%Y-%m-%d}")
     dated = crm.process.time_basis == "dates"
     scores = score_pairs(history, model, pairs, when if dated else None)
-    _notes(crm, model, history, when)
+    _notes(crm, model, when)
     told = f" on {moment(when):%Y-%m-%d}" if dated else ""
     by = f"({scores.band.strings()[0]}; version {version.number})"
     known = f"between {100 * scores.lower[0]:.0f} and {100 * scores.upper[0]:.0f} %"

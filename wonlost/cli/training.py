@@ -24,12 +24,16 @@ from wonlost.cli.console import (
     settings,
     table,
 )  # fmt: skip
+from wonlost.cli.reason_training import train_all_reasons
 
 if TYPE_CHECKING:
     from models.metrics import Metrics
     from training.evaluation import Report
 
 REFUSED = 3
+ReasonsOption = Annotated[
+    bool, typer.Option("--reasons/--no-reasons", help="Also fit the models that read why deals were lost and won.")
+]
 AllowOption = Annotated[
     list[str] | None, typer.Option("--allow", metavar="FEATURE", help="A feature that the leak alarm lets pass.")
 ]
@@ -45,12 +49,13 @@ ForceOption = Annotated[
 
 
 def train(
-    as_of: AsOfOption = "", allow: AllowOption = None, tune: TuneOption = 0, force: ForceOption = None,
-    store: StoreOption = "",
+    as_of: AsOfOption = "", reasons: ReasonsOption = True, allow: AllowOption = None, tune: TuneOption = 0,
+    force: ForceOption = None, store: StoreOption = "",
 ) -> None:  # fmt: skip
-    """Train on what was known before a day, log the run, register the model, and promote it if it earned that.
+    """Train on what was known before a day, log the runs, register the models, and promote those that earned that.
 
-    Exit code 0: promoted. 3: refused, with a line that says why. 1: an error.
+    The win model, and the models that read from notes why deals were lost and won. The exit code is the win model's:
+    0: promoted. 3: refused, with a line that says why. 1: an error.
     """
     from features.matrix import default_as_of
     from training.gate import Refused
@@ -76,11 +81,13 @@ def train(
         try:
             trained = run_training(crm, cut=cut, threads=chosen.threads, least=chosen.least_deals, allowed=allow or (),
                                    champion=tracker.champion_recipe(), trials=tune, alarm=chosen.leak_alarm,
-                                   progress=progress)  # fmt: skip
+                                   fiscal_year_start=chosen.fiscal_year_start, progress=progress)  # fmt: skip
         except Refused as refusal:
             bar.stop()
             tracker.record_refusal(refusal, crm, cut)
             out.print(f"refused: {refusal}", markup=False)
+            if reasons:
+                train_all_reasons(chosen, crm, cut)
             raise typer.Exit(REFUSED) from None
         if force is not None:
             trained = replace(trained, decision=trained.decision.overruled(force.strip()))
@@ -97,6 +104,8 @@ def train(
         err.print(f"note: {warning}", markup=False)
     out.print("seconds: " + ", ".join(f"{name} {value:.1f}" for name, value in trained.seconds.items()), markup=False)
     out.print(f"report: wonlost report {version.number}", markup=False)
+    if reasons:
+        train_all_reasons(chosen, crm, cut)
     if not trained.decision.promoted:
         out.print(f"refused: {trained.decision.reason}", markup=False)
         raise typer.Exit(REFUSED)

@@ -11,7 +11,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from training.report.parts import Picture
+from insights.pages.parts import Picture
 
 SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text: sharp in print, and small

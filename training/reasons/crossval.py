@@ -1,0 +1,216 @@
+"""Scores of labelled notes by models that did not see them, and the choice of a recipe by them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.sparse import csr_matrix
+from sklearn.metrics import f1_score
+
+from crm.tables import FloatArray, IntArray
+from models.reasons.classifier import Recipe, Scales, log_softmax
+from models.reasons.linear import Design, Lines, balanced, fit_lines
+from models.reasons.sentences import SentenceEncoder
+from models.reasons.vectors import Vocabulary, least_rows, rarity
+from training.reasons.rows import Rows
+
+FOLDS = 4
+MOST_TO_CHOOSE = 2_000
+"""Labelled notes that a recipe is chosen on: the choice is coarse, and the time grows with them."""
+
+LEAST_LABELS = 20
+"""Labelled notes from which a recipe, a calibration and thresholds are learnt from them."""
+
+UNEVEN = 3.0
+"""Ratio of the most frequent reason to the middle one from which weighing rare reasons up further is tried."""
+
+PENALTIES = (10.0, 3.0, 30.0)
+BALANCES = (0.5, 0.75)
+
+DEFAULT_SHARE = 0.7
+"""Share of the sentence vectors before any label says more."""
+
+_PULL = 0.5
+"""Spread of the logarithm of a scale expected before any data: few notes change the scales little."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of some rows by lines that did not see them, before calibration.
+
+    Attributes:
+        words: From words and n-grams, shape (n_rows, n_reasons).
+        sentences: From sentence vectors; None without the extra.
+    """
+
+    words: FloatArray
+    sentences: FloatArray | None
+
+    def log_probabilities(self, scales: Scales) -> FloatArray:
+        """Log-probabilities, shape (n_rows, n_reasons)."""
+        total = scales.words * self.words
+        return log_softmax(total if self.sentences is None else total + scales.sentences * self.sentences)
+
+    def take(self, rows: IntArray) -> Scores:
+        """Those of some rows."""
+        return Scores(self.words[rows], None if self.sentences is None else self.sentences[rows])
+
+
+class CrossValidation:
+    """Out-of-fold scores of training rows.
+
+    Each fold's vocabulary and rarities are learnt from its own training rows, so that an unseen note looks to the
+    model exactly as it will look later.
+
+    Args:
+        rows: Training rows.
+        encoder: Sentence encoder, if the extra is used.
+        seed: Of the folds.
+    """
+
+    def __init__(self, rows: Rows, encoder: SentenceEncoder | None = None, seed: int = 0) -> None:
+        self.rows = rows
+        self.vocabulary = Vocabulary.learn(rows.texts, least=1)
+        self.counts = self.vocabulary.count(rows.texts)
+        self.sentences = None if encoder is None else encoder(rows.texts)
+        self._seed = seed
+
+    def scores(self, recipe: Recipe, asked: IntArray, always: IntArray) -> Scores:
+        """Scores of each of the rows asked for, by a fit on `always` and on the other folds of those asked for.
+
+        Args:
+            recipe: Settings of the fits.
+            asked: Rows, shape (n_asked,).
+            always: Rows that are always learnt from.
+        """
+        return self.compare([recipe], asked, always)[0]
+
+    def compare(self, recipes: Sequence[Recipe], asked: IntArray, always: IntArray) -> list[Scores]:
+        """`scores` of several recipes."""
+        fold = folds(self.rows.reason[asked], FOLDS, self._seed)
+        shape = (len(asked), self.rows.n_reasons)
+        found = [Scores(np.empty(shape), None if self.sentences is None else np.empty(shape)) for _ in recipes]
+        for number in range(FOLDS):
+            out = fold == number
+            learn = np.concatenate([always, asked[~out]])
+            seen, unseen = self._vectors(learn, asked[out])
+            words = Design(seen)
+            sentences = None if self.sentences is None else Design(self.sentences[learn])
+            for recipe, scores in zip(recipes, found, strict=True):
+                scores.words[out] = self._lines(words, learn, recipe, recipe.c)(unseen)
+                if self.sentences is not None and sentences is not None and scores.sentences is not None:
+                    lines = self._lines(sentences, learn, recipe, recipe.encoder_c)
+                    scores.sentences[out] = lines(self.sentences[asked[out]])
+        return found
+
+    def _lines(self, design: Design, learn: IntArray, recipe: Recipe, c: float) -> Lines:
+        reason = self.rows.reason[learn]
+        weight = np.where(learn < self.rows.n_taxonomy, recipe.taxonomy, 1.0)
+        weight = weight * balanced(reason, self.rows.n_reasons, recipe.balance)
+        return fit_lines(design, reason, self.rows.n_reasons, weight, c)
+
+    def _vectors(self, learn: IntArray, out: IntArray) -> tuple[csr_matrix, csr_matrix]:
+        counts = self.counts[learn]
+        df = np.bincount(counts.indices, minlength=counts.shape[1]).astype(np.float64)
+        idf = np.where(df >= least_rows(len(learn)), rarity(df, len(learn)), 0.0)
+        seen, unseen = (self.vocabulary.weighed(part, idf) for part in (counts, self.counts[out]))
+        seen.eliminate_zeros()
+        return seen, unseen
+
+
+def folds(reason: IntArray, n_folds: int, seed: int) -> IntArray:
+    """Fold of each row, each reason's rows spread evenly, shape (n_rows,)."""
+    order = np.random.default_rng(seed).permutation(len(reason))
+    order = order[np.argsort(reason[order], kind="stable")]
+    fold = np.empty(len(reason), dtype=np.int64)
+    fold[order] = np.arange(len(reason)) % n_folds
+    return fold
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A recipe and how well it did on notes that it had not seen: the mean of accuracy and macro-F1."""
+
+    recipe: Recipe
+    score: float
+
+
+def choose_recipe(validation: CrossValidation, seed: int = 0) -> tuple[Recipe, list[Tried]]:
+    """The best recipe on labelled notes; the first of equals.
+
+    Args:
+        validation: Rows with at least `LEAST_LABELS` labelled notes.
+        seed: Of the notes that the choice is made on, where there are many.
+    """
+    rows = validation.rows
+    asked = np.arange(rows.n_taxonomy, len(rows.texts))
+    if len(asked) > MOST_TO_CHOOSE:
+        asked = np.sort(np.random.default_rng(seed).permutation(asked)[:MOST_TO_CHOOSE])
+    always = np.arange(rows.n_taxonomy)
+    counts = np.bincount(rows.labels)
+    uneven = counts.max() > UNEVEN * np.median(counts[counts > 0])
+    candidates = [
+        Recipe(c=c, balance=balance, encoder_c=c)
+        for c in PENALTIES for balance in (BALANCES if uneven else BALANCES[:1])
+    ]  # fmt: skip
+    compared = validation.compare(candidates, asked, always)
+    tried = [
+        Tried(recipe, quality(scores, rows.reason[asked]))
+        for recipe, scores in zip(candidates, compared, strict=True)
+    ]
+    return max(tried, key=lambda item: item.score).recipe, tried
+
+
+def quality(scores: Scores, reason: IntArray) -> float:
+    """Mean of accuracy and macro-F1 of scores, before calibration."""
+    default = Scales() if scores.sentences is None else Scales(1 - DEFAULT_SHARE, DEFAULT_SHARE)
+    said = scores.log_probabilities(default).argmax(axis=1)
+    return (float(np.mean(said == reason)) + float(f1_score(reason, said, average="macro", zero_division=0.0))) / 2
+
+
+def fit_scales(scores: Scores, reason: IntArray) -> Scales:
+    """The scales under which the reasons that were given are most probable.
+
+    Maximum a posteriori: the logarithm of each scale is expected at its default, give or take `_PULL`.
+    """
+    start = Scales() if scores.sentences is None else Scales(1.0, 1.0)
+    parts = [scores.words] if scores.sentences is None else [scores.words, scores.sentences]
+    rows = np.arange(len(reason))
+
+    def loss(x: FloatArray) -> tuple[float, FloatArray]:
+        scale = np.exp(x)
+        log_p = log_softmax(sum((s * part for s, part in zip(scale, parts, strict=True)), np.zeros_like(parts[0])))
+        p = np.exp(log_p)
+        value = -log_p[rows, reason].sum() + float(np.sum(x**2)) / (2 * _PULL**2)
+        slope = [scale[n] * (np.sum(p * part) - part[rows, reason].sum()) for n, part in enumerate(parts)]
+        return float(value), np.array(slope) + x / _PULL**2
+
+    first = np.log([start.words] if scores.sentences is None else [start.words, start.sentences])
+    found = np.exp(minimize(loss, first, jac=True, method="L-BFGS-B", bounds=[(-4.0, 4.0)] * len(parts)).x)
+    return Scales(float(found[0]), float(found[1]) if len(parts) > 1 else 0.0)
+
+
+def calibrated(scores: Scores, reason: IntArray, seed: int = 0) -> tuple[Scales, FloatArray]:
+    """Scales and out-of-fold log-probabilities: each half is calibrated by the other.
+
+    The calibration is kept only if it lowers log-loss there. Its sample is the labelled notes as they came, never one
+    made even between reasons.
+
+    Returns:
+        Scales fitted on all rows, and log-probabilities, shape (n_rows, n_reasons).
+    """
+    plain = Scales() if scores.sentences is None else Scales(1.0, 1.0)
+    half = folds(reason, 2, seed + 1)
+    log_p = np.empty_like(scores.words)
+    for number in (0, 1):
+        learn, out = np.flatnonzero(half != number), np.flatnonzero(half == number)
+        scales = fit_scales(scores.take(learn), reason[learn]) if len(learn) else plain
+        log_p[out] = scores.take(out).log_probabilities(scales)
+    rows = np.arange(len(reason))
+    before = scores.log_probabilities(plain)
+    if log_p[rows, reason].sum() > before[rows, reason].sum():
+        return fit_scales(scores, reason), log_p
+    return plain, before
