@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import sqlalchemy as sa
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crm.importing import ImportReport
@@ -88,6 +88,7 @@ def test_scores_that_do_not_say_when_are_kept_too(store: Store) -> None:
         assert_same(found, kept)
 
 
+@settings(max_examples=20)
 @given(st.lists(st.text(min_size=1, max_size=8), min_size=1, max_size=20, unique=True), st.integers(0, 2**32))
 def test_any_ids_and_any_batches_come_back(ids: list[str], seed: int) -> None:
     ids = sorted(text for text in ids if text.isprintable()) or ["a"]

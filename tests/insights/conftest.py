@@ -136,3 +136,23 @@ def keep(company: Company, store: Store) -> Keep:
         return keeping.finish()
 
     return run
+
+
+# -- a company with a longer history ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def simulated_store(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """URL of a store with a simulated CRM."""
+    folder = tmp_path_factory.mktemp("review")
+    write(simulate(1500, 8), folder / "export")
+    url = f"sqlite:///{folder / 'crm.db'}"
+    with Store.open(url) as store:
+        import_export([folder / "export"], load_mapping(folder / "export" / "mapping.toml"), store)
+    return url
+
+
+@pytest.fixture(scope="session")
+def simulated_crm(simulated_store: str) -> CrmData:
+    with Store.open(simulated_store) as store:
+        return store.load()

@@ -7,52 +7,64 @@ import pytest
 
 from crm.tables import Coded
 from insights.errors import RatesError
-from insights.money import NOT_STATED, Money, Rates, amounts_of, read_rates, totals_words
+from insights.money import Money, Rates, amounts_of, money_words, read_rates, totals_words
 
-HUNDREDTHS = np.array([10_000.0, 5_000.0, np.nan, 1_000.0, 0.0])
-CURRENCIES = Coded.of(["EUR", "USD", "GBP", None, "EUR"])
-ALL = np.arange(5)
-
-
-def test_without_rates_currencies_are_kept_apart() -> None:
-    amounts = amounts_of(HUNDREDTHS, CURRENCIES)
-    assert amounts.currencies == ("", "EUR", "GBP", "USD")
-    assert amounts.currency.tolist() == [1, 3, 2, 0, 1]
-    assert amounts.present.tolist() == [True, True, False, True, False]  # an amount of 0 is none
-    assert amounts.totals(ALL) == (Money("", 10.0, 1), Money("EUR", 100.0, 1), Money("USD", 50.0, 1))
-    assert totals_words(amounts.totals(ALL)) == f"10 ({NOT_STATED}), 100 EUR, 50 USD"
+HUNDREDTHS = np.array([100_00.0, 50_00.0, np.nan, 0.0, -10_00.0, 30_00.0])
+CURRENCY = Coded.of(["EUR", "USD", "EUR", "EUR", "EUR", None])
+ALL = np.arange(6)
 
 
-def test_rates_convert_into_one_currency_and_name_what_has_none() -> None:
-    amounts = amounts_of(HUNDREDTHS, CURRENCIES, Rates("EUR", {"EUR": 1.0, "USD": 0.9}))
-    assert amounts.currencies == ("EUR",)
+def test_currencies_stand_apart_without_rates() -> None:
+    amounts = amounts_of(HUNDREDTHS, CURRENCY)
+    assert amounts.totals(ALL) == (Money("", 30.0, 1), Money("EUR", 100.0, 1), Money("USD", 50.0, 1))
+    assert amounts.present.tolist() == [True, True, False, False, False, True]
+    assert [amounts.currencies[code] for code in amounts.currency] == ["EUR", "USD", "EUR", "EUR", "EUR", ""]
+    assert totals_words(amounts.totals(ALL)) == "30 (currency not stated), 100 EUR, 50 USD"
+
+
+def test_rates_make_one_currency_of_them_and_name_what_they_lack() -> None:
+    amounts = amounts_of(HUNDREDTHS, CURRENCY, Rates("EUR", {"USD": 0.9, "EUR": 1.0}))
     assert amounts.totals(ALL) == (Money("EUR", 145.0, 2),)
-    assert amounts.without_rate == {NOT_STATED: 1}
+    assert amounts.without_rate == {"currency not stated": 1}
 
 
-def test_rates_are_read(tmp_path: Path) -> None:
-    (tmp_path / "a.toml").write_text('base = "EUR"\n[rates]\nUSD = 0.92\n')
-    assert read_rates(tmp_path / "a.toml") == Rates("EUR", {"EUR": 1.0, "USD": 0.92})
+def test_no_amounts_make_no_totals() -> None:
+    amounts = amounts_of(np.full(2, np.nan), Coded.of([None, "EUR"]))
+    assert amounts.totals(np.arange(2)) == ()
+    assert totals_words(()) == "-"
+
+
+def test_a_file_of_rates_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "rates.toml"
+    path.write_text('base = "EUR"\n[rates]\nUSD = 0.92\nGBP = 1\n')
+    assert read_rates(path) == Rates("EUR", {"USD": 0.92, "GBP": 1.0, "EUR": 1.0})
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "message"),
     [
-        ("base = 3\n", "base: the currency to convert to"),
-        ("base = \n", "cannot be read as TOML"),
-        ('base = "EUR"\nrates = 3\n', "a table is wanted"),
-        ('base = "EUR"\n[rates]\nUSD = 0\n', "rates.USD: 0 is not a number above 0"),
-        ('base = "EUR"\n[rates]\nUSD = nan\n', "rates.USD"),
-        ('base = "EUR"\n[rates]\nUSD = true\n', "rates.USD"),
+        ("[rates]\nUSD = 1.0", "base: the currency to convert to is wanted"),
+        ('base = "EUR"\n[rates]\nUSD = "x"', "rates.USD: 'x' is not a number above 0"),
+        ('base = "EUR"\n[rates]\nUSD = 0', "rates.USD: 0 is not a number above 0"),
+        ('base = "EUR"\n[rates]\nUSD = nan', "rates.USD: nan is not a number above 0"),
+        ('base = "EUR"\n[rates]\nUSD = true', "rates.USD: True is not a number above 0"),
+        ('base = "EUR"\nrates = 3', "rates: a table is wanted"),
+        ("base =", "cannot be read as TOML"),
     ],
 )
-def test_a_wrong_table_is_refused_with_file_and_key(tmp_path: Path, text: str, words: str) -> None:
-    (tmp_path / "a.toml").write_text(text)
-    with pytest.raises(RatesError, match=words) as error:
-        read_rates(tmp_path / "a.toml")
-    assert str(tmp_path / "a.toml") in str(error.value)
+def test_a_wrong_file_of_rates_is_named(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "rates.toml"
+    path.write_text(text)
+    with pytest.raises(RatesError) as raised:
+        read_rates(path)
+    assert message in str(raised.value)
+    assert str(path) in str(raised.value)
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(RatesError, match="cannot be read"):
-        read_rates(tmp_path / "none.toml")
+@pytest.mark.parametrize(
+    ("amount", "words"),
+    [(950.0, "950 EUR"), (9_949.0, "9,949 EUR"), (9_950.0, "10 k EUR"), (86_400.0, "86 k EUR"),
+     (999_499.0, "999 k EUR"), (999_500.0, "1.00 M EUR"), (1_244_000.0, "1.24 M EUR")],
+)  # fmt: skip
+def test_amounts_in_words(amount: float, words: str) -> None:
+    assert money_words(amount, "EUR") == words

@@ -28,6 +28,7 @@ EXPECTED: dict[str, set[str]] = {
     "/v1/forecast": {"422"}, PAST: {"404", "422", "503"}, POSTMORTEM: {"404", "409", "422", "503"},
     "/v1/models": {"503"}, REPORT: {"404", "422", "503"}, "/healthz": set(), "/readyz": {"503"}, "/metrics": set(),
     "/v1/loss-reasons/classify": {"413", "415", "422", "503"}, "/v1/win-reasons/classify": {"413", "415", "422", "503"},
+    "/v1/review": {"422", "503"},
     "/v1/reviews": {"422", "503"}, "/v1/reviews/{note_id}": {"404", "422", "503"}, "/v1/themes": {"422", "503"},
 }  # fmt: skip
 """Routes and the errors that each may answer with, beside those of all."""

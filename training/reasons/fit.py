@@ -85,8 +85,8 @@ def fit_reasons(
     if labelled:
         scores = validation.scores(recipe, given, own)
         scales, log_p = calibrated(scores, rows.labels, settings.seed)
-    else:  # the taxonomy's phrases stand in for notes
-        scales = fit_scales(validation.scores(recipe, own, given), rows.reason[own])
+    else:
+        scales = scales_without_labels(validation.scores(recipe, own, given), rows.reason[own])
         scores = validation.scores(recipe, given, own) if rows.n_labels else _nothing(rows, encoder)
         log_p = scores.log_probabilities(scales)
     thresholds = choose_thresholds(np.exp(log_p), rows.labels, settings.wanted) if labelled else Thresholds()
@@ -102,6 +102,20 @@ def fit_reasons(
         probable_mislabels(np.exp(log_p), rows.labels, rows.further) if labelled else (),
     )  # fmt: skip
     return Fitted(model, report)
+
+
+def scales_without_labels(scores: Scores, reason: IntArray) -> Scales:
+    """Scales before there are labels: the taxonomy's phrases stand in for notes, each told from all others.
+
+    A phrase often stands in the taxonomy in several languages, which makes it too easy for sentence vectors to count
+    as evidence on them; so they get half of the say.
+
+    Args:
+        scores: Out-of-fold scores of the phrases.
+        reason: Reason of each.
+    """
+    scale = fit_scales(Scores(scores.words, None), reason).words
+    return Scales(scale) if scores.sentences is None else Scales(scale / 2, scale / 2)
 
 
 def choose_thresholds(p: FloatArray, labels: IntArray, wanted: float) -> Thresholds:

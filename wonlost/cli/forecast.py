@@ -16,6 +16,7 @@ from wonlost.cli.console import (
     err,
     out,
     parse_as_of,
+    rates_of,
     settings,
     table,
 )  # fmt: skip
@@ -65,9 +66,8 @@ def forecast(
     before = parse_as_of(since, crm)
     if before is not None and before >= when:
         raise UsageError(f"--since {since} does not lie before the forecast, which is as of {moment(when):%Y-%m-%d}")
-    path = rates or chosen.rates
     history = History(crm)
-    found = run(history, model, when, period, target=target, rates=None if path is None else read_rates(path),
+    found = run(history, model, when, period, target=target, rates=read_rates(rates) if rates else rates_of(chosen),
                 since=before, limits=Limits(chosen.stale_days, chosen.pushes, chosen.contacts))  # fmt: skip
     for note in found.notes:
         err.print(f"note: {note}", markup=False)
