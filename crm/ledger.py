@@ -3,7 +3,7 @@
 A run is one row (when it was made, for which moment, from which data, by which model); its deals lie beside it in parts
 of `PART`, ordered by id. A part has two compressed blobs, so that reading probabilities need not unpack the inputs:
 
-* `scores`: ids, win probability, lower and upper end;
+* `scores`: ids, win probability, lower and upper end, probabilities to be won within so many days;
 * `inputs`: each input's value, and what each added to the log-odds.
 
 A blob is zstd of a JSON header with its length in front (little endian, 4 bytes), then blocks of columns of one type,
@@ -20,7 +20,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -89,6 +89,8 @@ class Rows:
         values: Inputs by name, float64 or `Coded`; empty where only scores were asked for.
         names: Inputs in the order of `contributions`.
         contributions: What each input adds to the log-odds, shape (n_deals, n_names); kept with 7 digits.
+        horizons: Days of `within`; none where the scores do not say when.
+        within: Probability to be won within each of them, shape (n_deals, n_horizons); kept with 7 digits.
     """
 
     deal_ids: tuple[str, ...]
@@ -98,6 +100,8 @@ class Rows:
     values: dict[str, FloatArray | Coded] = field(default_factory=dict)
     names: tuple[str, ...] = ()
     contributions: FloatArray = field(default_factory=lambda: np.zeros((0, 0)))
+    horizons: tuple[int, ...] = ()
+    within: FloatArray = field(default_factory=lambda: np.zeros((0, 0)))
 
     def __len__(self) -> int:
         return len(self.deal_ids)
@@ -106,9 +110,9 @@ class Rows:
         """The chosen deals."""
         values = {name: column.take(rows) if isinstance(column, Coded) else column[rows]
                   for name, column in self.values.items()}  # fmt: skip
-        contributions = self.contributions[rows] if len(self.contributions) else self.contributions
+        contributions, within = (part[rows] if len(part) else part for part in (self.contributions, self.within))
         return Rows(tuple(self.deal_ids[row] for row in rows), self.p[rows], self.lower[rows], self.upper[rows],
-                    values, self.names, contributions)  # fmt: skip
+                    values, self.names, contributions, self.horizons, within)  # fmt: skip
 
 
 class Keeping:
@@ -291,20 +295,28 @@ def _joined(parts: Sequence[Rows]) -> Rows:
     none: list[FloatArray] = [np.zeros(0)]
     p, lower, upper = (np.concatenate([getattr(part, name) for part in parts] or none)
                        for name in ("p", "lower", "upper"))  # fmt: skip
-    return Rows(tuple(deal_id for part in parts for deal_id in part.deal_ids), p, lower, upper)
+    horizons = parts[0].horizons if parts else ()
+    within = np.concatenate([part.within for part in parts]) if horizons else np.zeros((0, 0))
+    return Rows(tuple(deal_id for part in parts for deal_id in part.deal_ids), p, lower, upper, horizons=horizons,
+                within=within)  # fmt: skip
 
 
 # -- blobs -------------------------------------------------------------------------------------------------------------
 
 
 def _pack_scores(rows: Rows) -> bytes:
-    return _pack(list(rows.deal_ids), [_as(rows.p, "<f8"), _as(rows.lower, "<f4"), _as(rows.upper, "<f4")])
+    header = {"ids": list(rows.deal_ids), "horizons": list(rows.horizons)}
+    numbers = [rows.lower, rows.upper, *(rows.within.T if rows.horizons else ())]
+    return _pack(header, [_as(rows.p, "<f8"), _as(numbers, "<f4")])
 
 
 def _unpack_scores(blob: bytes) -> Rows:
-    deal_ids, data = _unpack(blob)
-    p, lower, upper = (data.block(kind, 1, len(deal_ids))[0] for kind in ("<f8", "<f4", "<f4"))
-    return Rows(tuple(deal_ids), p, lower.astype(np.float64), upper.astype(np.float64))
+    header, data = _unpack(blob)
+    deal_ids, horizons = tuple(header["ids"]), tuple(header["horizons"])
+    p = data.block("<f8", 1, len(deal_ids))[0]
+    lower, upper, *within = data.block("<f4", 2 + len(horizons), len(deal_ids)).astype(np.float64)
+    return Rows(deal_ids, p, lower, upper, horizons=horizons,
+                within=np.stack(within, axis=1) if within else np.zeros((0, 0)))  # fmt: skip
 
 
 def _pack_inputs(rows: Rows, numbers: list[str], categories: list[str]) -> bytes:
@@ -331,7 +343,7 @@ def _unpack_inputs(blob: bytes, scores: Rows, columns: dict[str, list[str]], onl
         values[name] = Coded(column, tuple(used))
     contributions = data.block("<f4", len(names), n, only).T.astype(np.float64)
     mine = scores if only is None else scores.take(np.array([only], dtype=np.int64))
-    return Rows(mine.deal_ids, mine.p, mine.lower, mine.upper, values, tuple(names), contributions)
+    return replace(mine, values=values, names=tuple(names), contributions=contributions)
 
 
 def _as(values: Any, kind: str) -> NDArray[Any]:

@@ -38,6 +38,7 @@ from serving.errors import (
     UnavailableError,
     UnknownReportError,
 )
+from serving.forecast import Forecasts, add_forecast
 from serving.front import PAGE_HEADERS, Front, bounded_body, error_response
 from serving.history import add_history
 from serving.measures import Measures
@@ -56,6 +57,7 @@ def create_app(
     store_url: str, registry: Registry, *, refresh_seconds: float = 2.0, max_deals: int = 1000,
     max_body_bytes: int = 20_000_000, allowed_hosts: Sequence[str] = LOOPBACK_NAMES,
     taxonomies: Mapping[str, Taxonomy] | None = None, reviews: ReviewSettings | None = None,
+    forecasts: Forecasts | None = None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> FastAPI:  # fmt: skip
     """Make the app. It begins to look for the store and the champion when it starts, and stops when it ends.
@@ -69,6 +71,7 @@ def create_app(
         allowed_hosts: Accepted names in the Host header, without ports.
         taxonomies: The reasons in use, by kind of note; the built-in ones by default.
         reviews: What win-loss reviews are made with; the defaults where absent.
+        forecasts: How forecasts are made: rates, fiscal year, limits.
         now: The clock.
     """
     measures = Measures()
@@ -92,6 +95,7 @@ def create_app(
     _add_deals(app, champion, measures, lambda: micros(now()))
     add_history(app, champion)
     _add_score(app, champion, measures, lambda: micros(now()), max_deals, max_body_bytes)
+    add_forecast(app, champion, forecasts or Forecasts(), lambda: micros(now()))
     add_reasons(app, champion, lambda: micros(now()), max_deals, max_body_bytes)
     _add_models(app, champion)
     add_review(app, champion, lambda: micros(now()), reviews or ReviewSettings())

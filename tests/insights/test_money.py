@@ -18,6 +18,7 @@ def test_currencies_stand_apart_without_rates() -> None:
     amounts = amounts_of(HUNDREDTHS, CURRENCY)
     assert amounts.totals(ALL) == (Money("", 30.0, 1), Money("EUR", 100.0, 1), Money("USD", 50.0, 1))
     assert amounts.present.tolist() == [True, True, False, False, False, True]
+    assert [amounts.currencies[code] for code in amounts.currency] == ["EUR", "USD", "EUR", "EUR", "EUR", ""]
     assert totals_words(amounts.totals(ALL)) == "30 (currency not stated), 100 EUR, 50 USD"
 
 

@@ -23,9 +23,21 @@ app = typer.Typer(
 
 
 def _add_commands() -> None:
-    from wonlost.cli import audit, data, postmortem, reasons, registry, review, reviews, scoring, taxonomy, training
+    from wonlost.cli import (
+        audit,
+        data,
+        forecast,
+        postmortem,
+        reasons,
+        registry,
+        review,
+        reviews,
+        scoring,
+        taxonomy,
+        training,
+    )
 
-    for module in (data, training, scoring, audit, review, postmortem, registry, taxonomy, reasons, reviews):
+    for module in (data, training, scoring, forecast, audit, review, postmortem, registry, taxonomy, reasons, reviews):
         module.add_to(app)
 
 

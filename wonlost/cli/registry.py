@@ -125,8 +125,10 @@ def serve(
     store: StoreOption = "",
 ) -> None:
     """Serve the API on loopback."""
+    from insights.pipeline import Limits
     from serving.app import create_app
     from serving.errors import ListenError, PortTakenError
+    from serving.forecast import Forecasts
     from serving.review import ReviewSettings
     from serving.server import serve as run_server
 
@@ -134,6 +136,8 @@ def serve(
     app = create_app(
         chosen.store_url, registry_of(chosen), refresh_seconds=chosen.refresh_seconds, max_deals=chosen.max_deals,
         max_body_bytes=chosen.max_body_bytes, taxonomies={kind: taxonomy_of(chosen, kind) for kind in REASONS},
+        forecasts=Forecasts(rates_of(chosen), chosen.fiscal_year_start,
+                            Limits(chosen.stale_days, chosen.pushes, chosen.contacts)),
         reviews=ReviewSettings(rates_of(chosen), chosen.least_group, chosen.fiscal_year_start),
     )  # fmt: skip
 
