@@ -18,7 +18,7 @@ from models.reasons.vectors import Vocabulary, least_rows, rarity
 from training.reasons.rows import Rows
 
 FOLDS = 4
-MOST_TO_CHOOSE = 2_000
+MOST_TO_CHOOSE = 3_600
 """Labelled notes that a recipe is chosen on: the choice is coarse, and the time grows with them."""
 
 LEAST_LABELS = 20
@@ -27,7 +27,7 @@ LEAST_LABELS = 20
 UNEVEN = 3.0
 """Ratio of the most frequent reason to the middle one from which weighing rare reasons up further is tried."""
 
-PENALTIES = (10.0, 3.0, 30.0)
+PENALTIES = (10.0, 3.0, 1.0, 30.0)
 BALANCES = (0.5, 0.75)
 
 DEFAULT_SHARE = 0.7
