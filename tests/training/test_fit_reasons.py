@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.errors import LabelError
+from models.reasons import Recipe
 from models.taxonomy import Taxonomy, parse_taxonomy
 from training.reasons import (
     FitSettings,
@@ -18,6 +19,7 @@ from training.reasons import (
 )
 from training.reasons.crossval import Scores, calibrated, folds
 from training.reasons.fit import LEAST_SURE, choose_thresholds
+from training.reasons.natural import effective_number, natural_weights
 from training.reasons.rows import rows_of
 
 WORDS = {
@@ -204,3 +206,34 @@ def test_folds_are_even_in_every_reason() -> None:
     assert np.bincount(fold[:40]).tolist() == [10] * 4
     assert set(np.bincount(fold[40:]).tolist()) == {2, 3}
     assert not np.array_equal(fold, folds(reason, 4, seed=1))
+
+
+def test_notes_that_people_were_asked_about_stand_for_all() -> None:
+    rng = np.random.default_rng(5)
+    sure = rng.uniform(0.2, 1, 6000)
+    right = rng.uniform(size=6000) < sure
+    asked = rng.uniform(size=6000) < np.where(sure < 0.5, 0.6, 0.1)  # hard notes are asked about more often
+    weight = natural_weights(sure[asked], sure[~asked])
+    assert weight.mean() == pytest.approx(1)
+    assert right[asked].mean() < right.mean() - 0.1
+    assert np.average(right[asked], weights=weight) == pytest.approx(right.mean(), abs=0.03)
+    assert effective_number(weight) < asked.sum()
+    drawn = natural_weights(sure[:1000], sure[1000:])
+    assert effective_number(drawn) > 900
+    assert np.all(natural_weights(sure[:20], sure[20:]) == 1)  # too few to weigh
+    assert np.all(natural_weights(sure[:500], sure[:0]) == 1)
+
+
+def test_answers_to_hard_notes_are_weighed_to_look_like_all() -> None:
+    texts, labels = notes(900, seed=3)
+    model = fit_reasons(texts[:200], labels[:200], taxonomy()).model
+    order = 200 + np.argsort(model.probabilities(texts[200:]).max(axis=1))
+    hard, rest = order[:400], order[400:]
+    asked, given = [texts[row] for row in hard], [labels[row] for row in hard]
+    settings = FitSettings(recipe=Recipe())
+    plain = fit_reasons(asked, given, taxonomy(), settings=settings).report
+    weighed = fit_reasons(asked, given, taxonomy(), settings=settings, unanswered=[texts[row] for row in rest]).report
+    assert plain.effective == 400
+    assert weighed.effective < 400
+    assert weighed.p.shape == plain.p.shape
+    assert weighed.accuracy == plain.accuracy  # the weights change how sure it is, not what it says

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,9 @@ from tests.commands import wonlost
 
 
 @pytest.fixture(scope="session")
-def line(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which a simulated CRM was imported and a champion trained."""
-    var = tmp_path_factory.mktemp("line")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which a simulated CRM was imported and a champion trained; to be copied before it is changed."""
+    var = tmp_path_factory.mktemp("trained")
     for arguments in (
         ("simulate", "--deals", "600", "--seed", "3", "--difficulty", "0.5", "--no-truth", "--out", "export"),
         ("import", "export"),
@@ -24,3 +25,9 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert "base rate" in done.stdout
     assert "simulated data" in done.stderr
     return var
+
+
+@pytest.fixture(scope="module")
+def line(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of it for one file of tests."""
+    return Path(shutil.copytree(trained, tmp_path_factory.mktemp("line") / "var"))
