@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-from benchmarks import forecast, honesty, large, real, reasons, reviewing, serving, small
+from benchmarks import forecast, honesty, large, real, reasons, reengagement, reviewing, serving, small
 from benchmarks.results import RESULTS, ROOT, DataAbsent, write_section
 
 
@@ -29,6 +29,7 @@ CASES: dict[str, tuple[str, Callable[[], str]]] = {
     "refusals": ("Where there is nothing to learn, or too much", honesty.refusals),
     "truth": ("Against the simulated truth", honesty.truth),
     "few_deals": ("Few deals", honesty.few_deals),
+    "reengagement": ("Re-engagement queue on simulated companies", reengagement.reengagement),
     "learning_curves": ("Labels that the review loop saves", reviewing.learning_curves),
     "features": ("Feature matrix against pandas", _features),
     "serving": ("One deal over HTTP", serving.serving),

@@ -4,6 +4,7 @@ CrmError
 ├── MappingError         a mapping file is wrong, or does not fit the export
 ├── InputError           one or more values of an export cannot be read: names file, row, column and value
 ├── AnswerError          an answer to a note lacks what it needs
+├── MarkError            a mark on a lost deal lacks what it needs
 ├── StoreError           the store cannot be opened or used
 └── NothingImportedError the store holds no opportunities yet
 """
@@ -24,6 +25,10 @@ class MappingError(CrmError):
 
 class AnswerError(CrmError):
     """A person's answer to a note lacks what it needs; nothing was stored."""
+
+
+class MarkError(CrmError):
+    """A mark on a lost deal lacks what it needs, or names a deal that is not there; nothing was stored."""
 
 
 class StoreError(CrmError):

@@ -130,3 +130,27 @@ score_parts = sa.Table(
     sa.Column("inputs", sa.LargeBinary(), nullable=False),
     sa.Index("score_parts_of_a_deal", "first_id", "last_id"),
 )
+
+marks = sa.Table(
+    "marks",
+    metadata,
+    sa.Column("id", sa.Integer(), primary_key=True, autoincrement=True),
+    sa.Column("opportunity_id", KEY_TYPE, nullable=False),
+    sa.Column("mark", sa.Text(), nullable=False),
+    sa.Column("until", sa.BigInteger()),
+    sa.Column("marked_by", sa.Text(), nullable=False),
+    sa.Column("marked_at", sa.BigInteger(), nullable=False),
+    sa.Index("marks_of_a_deal", "opportunity_id"),
+)
+
+holdouts = sa.Table(
+    "holdouts",
+    metadata,
+    sa.Column("opportunity_id", KEY_TYPE, primary_key=True),
+    sa.Column("account", KEY_TYPE, nullable=False),
+    sa.Column("held_out", sa.SmallInteger(), nullable=False),
+    sa.Column("share", sa.Double(), nullable=False),
+    sa.Column("seed", sa.Integer(), nullable=False),
+    sa.Column("drawn_at", sa.BigInteger(), nullable=False),
+    sa.Column("as_of", sa.BigInteger(), nullable=False),
+)

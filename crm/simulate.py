@@ -20,9 +20,20 @@ from crm.simulation.course import run
 from crm.simulation.export import Exporter
 from crm.simulation.hazards import EPOCH
 from crm.simulation.parameters import Parameters
+from crm.simulation.returning import Returning
 from crm.simulation.truth import Truth
 from crm.simulation.value import fit_values
-from crm.simulation.writing import README, TRUTH_FILE, TRUTH_README, mapping_text, write_tables
+from crm.simulation.winbacks import Sources
+from crm.simulation.winbacks import winback_truth as find_winbacks
+from crm.simulation.writing import (
+    README,
+    TRUTH_FILE,
+    TRUTH_README,
+    WINBACKS_FILE,
+    WINBACKS_README,
+    mapping_text,
+    write_tables,
+)
 
 __all__ = ["Parameters", "SimulatedCrm", "simulate", "write"]
 
@@ -41,6 +52,9 @@ class SimulatedCrm:
         weekly_truth: The true probability of being won, one row per deal and Monday 00:00 UTC at which it was open,
             that of the export included: opportunity_id, as_of, p_latent (given all of its state), p_observable (given
             what the CRM shows before that moment). None where it was not asked for.
+        winback_truth: The true probability that a deal which an account enters from a moment on is won, one row per
+            account and first of a month at which it had lost new business and had none open: account_id, landmark,
+            p_won_6, p_won_12, p_won_18 (within so many months). None where it was not asked for.
         seed: Seed of all chance in it.
         until: Day of the export; everything but planned activities lies before its 00:00 UTC.
         parameters: The dials.
@@ -49,6 +63,7 @@ class SimulatedCrm:
     tables: dict[str, pd.DataFrame]
     truth: pd.DataFrame
     weekly_truth: pd.DataFrame | None
+    winback_truth: pd.DataFrame | None
     seed: int
     until: date
     parameters: Parameters
@@ -62,6 +77,7 @@ def simulate(
     years: float = 2.5,
     parameters: Parameters | None = None,
     weekly_truth: bool = False,
+    winback_truth: bool = False,
     progress: Callable[[str, float], None] = lambda _what, _share: None,
 ) -> SimulatedCrm:
     """Simulate a company's CRM: accounts, users, deals with their history, and notes.
@@ -74,6 +90,7 @@ def simulate(
         parameters: The dials of the sales process; the documented defaults where absent.
         weekly_truth: Whether to compute the true win probabilities (see docs/simulation.md). The CRM is the same with
             and without.
+        winback_truth: Whether to compute how likely each account is to be won back; likewise.
         progress: Told what is being done, and the share done, 0 to 1.
 
     Raises:
@@ -90,36 +107,49 @@ def simulate(
     users = hire(n_deals, first_day, last_day, rng)
     accounts = found_accounts(max(1, round(n_deals / DEALS_PER_ACCOUNT)), users, rng)
     weight = rng.gamma(0.8, 1.0, len(accounts.name))
-    account = rng.choice(len(weight), n_deals, p=weight / weight.sum())
+    weight = weight / weight.sum()
+    account = rng.choice(len(weight), n_deals, p=weight)
     truth = None
     if weekly_truth:
         own = np.random.default_rng([seed, 1])  # apart, so that the CRM is the same without it
         values = fit_values(dials, first_day, last_day, accounts, users, own,
                             lambda share: progress("finding the win probabilities", share))  # fmt: skip
-        truth = Truth(values, account, last_day, lambda share: progress("letting the deals run", share))
+        truth = Truth(values, account, last_day, lambda share: progress("letting the deals run", share), len(weight))
     else:
         progress("letting the deals run", 0.0)
-    course = run(n_deals, first_day, last_day, accounts, users, account, dials, rng, truth)
-    exporter = Exporter(course, accounts, users, rng)
+    returning = Returning(n_deals, weight, users, np.random.default_rng([seed, 2]))
+    course = run(n_deals, first_day, last_day, accounts, users, account, dials, rng, truth, returning)
+    exporter = Exporter(course, accounts, users, returning, rng)
     weekly = None if truth is None else truth.table(exporter.deal_ids)
-    return SimulatedCrm(exporter.tables(), exporter.truth(), weekly, seed, until, dials)
+    winbacks = None
+    if winback_truth:
+        progress("finding the chances of winning back", 0.0)
+        sources = Sources(course, accounts, returning, first_day)
+        own = np.random.default_rng([seed, 3])
+        winbacks = find_winbacks(dials, first_day, sources, users, exporter.account_ids, own)
+    return SimulatedCrm(exporter.tables(), exporter.truth(), weekly, winbacks, seed, until, dials)
 
 
 def write(crm: SimulatedCrm, folder: Path) -> None:
     """Write a simulated CRM to a folder: a CSV file per table, `mapping.toml` and a README that says what it is.
 
     Times are ISO 8601 with their offset, amounts decimal with two places. Same CRM, same bytes. The weekly truth, where
-    there is one, goes to `truth.parquet`, which the mapping leaves out; the rest of the truth is not written. Files of
-    an earlier run in the same folder are overwritten, and its truth is removed.
+    there is one, goes to `truth.parquet`, that of win-backs to `winbacks.parquet`, which the mapping leaves out; the
+    rest of the truth is not written. Files of an earlier run in the same folder are overwritten, and its truth is
+    removed.
     """
     folder.mkdir(parents=True, exist_ok=True)
     write_tables(crm.tables, folder)
     (folder / "mapping.toml").write_text(mapping_text(crm.tables, crm.until), encoding="utf-8")
     text = README.format(n_deals=len(crm.tables["opportunities"]), seed=crm.seed, until=crm.until.isoformat(),
                          difficulty=crm.parameters.difficulty)  # fmt: skip
-    if crm.weekly_truth is None:
-        (folder / TRUTH_FILE).unlink(missing_ok=True)
-    else:
-        crm.weekly_truth.to_parquet(folder / TRUTH_FILE, index=False)
-        text += TRUTH_README
+    for frame, file, told in (
+        (crm.weekly_truth, TRUTH_FILE, TRUTH_README),
+        (crm.winback_truth, WINBACKS_FILE, WINBACKS_README),
+    ):
+        if frame is None:
+            (folder / file).unlink(missing_ok=True)
+        else:
+            frame.to_parquet(folder / file, index=False)
+            text += told
     (folder / "README.md").write_text(text, encoding="utf-8")

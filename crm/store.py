@@ -22,7 +22,7 @@ from crm.records import CUSTOM, RECORDS, attributes, imports, key_of, metadata, 
 from crm.schema import TABLES, Kind, Known
 from crm.tables import NAT, Attribute, Coded, Columns, CrmData, Process, Values, encode
 
-SCHEMA_VERSION = "0003"
+SCHEMA_VERSION = "0004"
 """Newest version in `crm/migrations/versions`; kept here so that opening an up-to-date store need not load Alembic."""
 
 _BATCH = 50_000

@@ -23,7 +23,8 @@ from features.matrix import UNDATED, Snapshots, mondays
 from features.records import NEVER
 from insights.changes import Change, Said, change
 from insights.errors import NothingToTellError
-from insights.reasons import Reader, ReasonSource, reasons_of
+from insights.reasons import Classify, reasons_of
+from insights.settled import Source
 from insights.similar import Similar, last_moments, similar
 from insights.timeline import Happening, timeline
 from models.scoring import WinVersion, score_pairs
@@ -46,7 +47,7 @@ class StatedReason:
         words: The words of the note that told it, where a model read it.
     """
 
-    source: ReasonSource
+    source: Source
     reason: str
     probability: float | None = None
     words: tuple[str, ...] = ()
@@ -186,7 +187,7 @@ def _known(at: int, dated: bool) -> int | None:
 
 
 def told_why(
-    crm: CrmData, taxonomies: Mapping[str, Taxonomy], answered: Mapping[NoteKey, Label], readers: Mapping[str, Reader]
+    crm: CrmData, taxonomies: Mapping[str, Taxonomy], answered: Mapping[NoteKey, Label], readers: Mapping[str, Classify]
 ) -> Callable[[str, str], StatedReason | None]:
     """What tells a post-mortem why a deal ended as it did, where a person or its note does.
 

@@ -10,12 +10,12 @@ from crm.labels import Label, labels
 from crm.notes import KINDS, PICKLISTS, Note, NoteKey, closed_notes
 from crm.store import Store
 from crm.tables import Coded, CrmData
+from insights.settled import Source, settle
 from models.reasons import Reading
 from models.taxonomy import Taxonomy
 
-ReasonSource = Literal["person", "note", "picklist"]
 ReasonStatus = Literal["reason", "not_a_reason", "not_understood", "nothing_said"]
-Reader = Callable[[Sequence[str]], Sequence[Reading]]
+Classify = Callable[[Sequence[str]], Sequence[Reading]]
 """Reads notes of one kind, as `models.reasons.ReasonModel.classify` does."""
 
 
@@ -36,14 +36,10 @@ class DealReason:
 
     deal: str
     reason: str
-    source: ReasonSource | None
+    source: Source | None
     status: ReasonStatus
     probability: float | None = None
     words: tuple[str, ...] = ()
-
-
-TRUSTED = ("sure", "review")
-"""Statuses of readings that count as a reason until a person has looked."""
 
 
 def answers(store: Store, taxonomies: Mapping[str, Taxonomy]) -> dict[NoteKey, Label]:
@@ -59,19 +55,20 @@ def answers(store: Store, taxonomies: Mapping[str, Taxonomy]) -> dict[NoteKey, L
 
 def reasons_of(
     crm: CrmData, kind: str, taxonomy: Taxonomy, answered: Mapping[NoteKey, Label] | None = None,
-    reader: Reader | None = None, among: Collection[str] | None = None,
+    classify: Classify | None = None, among: Collection[str] | None = None,
 ) -> list[DealReason]:  # fmt: skip
     """The reason of every deal that was lost, or won, in the order of their rows.
 
     What a person answered to the deal's note comes first (of several notes, the newest answer), then what a model reads
-    in its newest note, unless that is unclear, then what was picked in the CRM, as the taxonomy reads it.
+    in its newest note, unless that is unclear, then what was picked in the CRM, as the taxonomy reads it
+    (`insights.settled`).
 
     Args:
         crm: The tables.
         kind: `loss` or `win`.
         taxonomy: The reasons of that kind.
         answered: People's answers to notes that count, as `answers` gives them; those of other kinds are passed over.
-        reader: Reads notes of that kind; without, notes that nobody answered tell nothing.
+        classify: Reads notes of that kind; without, notes that nobody answered tell nothing.
         among: Ids of the deals to tell of; by default all.
     """
     deals = crm.tables["opportunities"]
@@ -87,39 +84,33 @@ def reasons_of(
     ended = {deal: str(value) for deal, how, value in zip(ids.strings(), outcomes.strings(), values, strict=True)
              if how == outcome and (among is None or deal in among)}  # fmt: skip
     notes = [note for note in closed_notes(crm) if note.key.kind == kind and note.key.opportunity_id in ended]
-    given = {deal: reason for deal, reason in _given(notes, answered or {}).items() if reason in counts}
-    read = {} if reader is None else _read(notes, given, reader)
+    given = {deal: label for deal, label in _given(notes, answered or {}).items() if label.reasons[0] in counts}
+    read = {} if classify is None else _read(notes, given, classify)
     found = []
     for deal, value in ended.items():
         reading = read.get(deal)
-        if deal in given:
-            found.append(_told(deal, given[deal], "person", counts))
-        elif reading is not None and reading.status in TRUSTED:
-            words = tuple(part.text for part in reading.evidence)
-            found.append(_told(deal, reading.reason, "note", counts, reading.probability, words))
-        elif (reason := meaning.get(value)) is not None:
-            found.append(_told(deal, reason, "picklist", counts))
-        else:
+        settled = settle(given.get(deal), reading, meaning.get(value))
+        if settled.reason is None:
             said = bool(value) or reading is not None
             found.append(DealReason(deal, "", None, "not_understood" if said else "nothing_said"))
+            continue
+        status: ReasonStatus = "reason" if counts[settled.reason] else "not_a_reason"
+        if settled.source == "note" and reading is not None:
+            words = tuple(part.text for part in reading.evidence)
+            found.append(DealReason(deal, settled.reason, "note", status, settled.probability, words))
+        else:
+            found.append(DealReason(deal, settled.reason, settled.source, status))
     return found
 
 
-def _told(
-    deal: str, reason: str, source: ReasonSource, counts: Mapping[str, bool], probability: float | None = None,
-    words: tuple[str, ...] = (),
-) -> DealReason:  # fmt: skip
-    return DealReason(deal, reason, source, "reason" if counts[reason] else "not_a_reason", probability, words)
-
-
-def _given(notes: Sequence[Note], answered: Mapping[NoteKey, Label]) -> dict[str, str]:
-    """Primary reason that people gave, by deal; answers to notes that are no longer there do not count."""
+def _given(notes: Sequence[Note], answered: Mapping[NoteKey, Label]) -> dict[str, Label]:
+    """The newest answer, by deal; answers to notes that are no longer there do not count."""
     given = [answered[note.key] for note in notes if note.key in answered]
     given.sort(key=lambda label: (label.at, label.id))
-    return {label.note.opportunity_id: label.reasons[0] for label in given}
+    return {label.note.opportunity_id: label for label in given}
 
 
-def _read(notes: Sequence[Note], given: Collection[str], reader: Reader) -> dict[str, Reading]:
+def _read(notes: Sequence[Note], given: Collection[str], classify: Classify) -> dict[str, Reading]:
     """The reading of the newest note of each deal that no person has answered."""
     newest = {note.key.opportunity_id: note.text for note in notes if note.key.opportunity_id not in given}
-    return dict(zip(newest, reader(list(newest.values())), strict=True))
+    return dict(zip(newest, classify(list(newest.values())), strict=True))

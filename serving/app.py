@@ -44,6 +44,7 @@ from serving.history import add_history
 from serving.measures import Measures
 from serving.problems import details_of
 from serving.reason_routes import add_reasons
+from serving.reengagement import Reengagement, add_reengagement
 from serving.requests import DealsQuery, OneDealQuery, SentDeal
 from serving.review import ReviewSettings, add_review
 from serving.scorer import Current
@@ -57,7 +58,7 @@ def create_app(
     store_url: str, registry: Registry, *, refresh_seconds: float = 2.0, max_deals: int = 1000,
     max_body_bytes: int = 20_000_000, allowed_hosts: Sequence[str] = LOOPBACK_NAMES,
     taxonomies: Mapping[str, Taxonomy] | None = None, reviews: ReviewSettings | None = None,
-    forecasts: Forecasts | None = None,
+    forecasts: Forecasts | None = None, reengagement: Reengagement | None = None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> FastAPI:  # fmt: skip
     """Make the app. It begins to look for the store and the champion when it starts, and stops when it ends.
@@ -72,6 +73,7 @@ def create_app(
         taxonomies: The reasons in use, by kind of note; the built-in ones by default.
         reviews: What win-loss reviews are made with; the defaults where absent.
         forecasts: How forecasts are made: rates, fiscal year, limits.
+        reengagement: How queues of lost deals are made; by default with the built-in reasons, kept in memory only.
         now: The clock.
     """
     measures = Measures()
@@ -97,6 +99,7 @@ def create_app(
     _add_score(app, champion, measures, lambda: micros(now()), max_deals, max_body_bytes)
     add_forecast(app, champion, forecasts or Forecasts(), lambda: micros(now()))
     add_reasons(app, champion, lambda: micros(now()), max_deals, max_body_bytes)
+    add_reengagement(app, champion, reengagement or Reengagement(), lambda: micros(now()))
     _add_models(app, champion)
     add_review(app, champion, lambda: micros(now()), reviews or ReviewSettings())
     _add_state(app, champion, measures)

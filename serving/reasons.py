@@ -12,7 +12,9 @@ from crm.notes import Note, NoteKey
 from crm.store import Store
 from crm.tables import NAT, moment
 from insights.postmortem import StatedReason, told_why
-from insights.reasons import TRUSTED, Reader, answers
+from insights.reasons import Classify, answers
+from insights.reengagement.reasons import Reader
+from insights.settled import settle
 from insights.themes import themes_of
 from insights.worklist import answer, review_list, suspected
 from models.bundle import load_bundle
@@ -115,7 +117,7 @@ class Reasons:
         model = self.model(kind)
         return [NoteReading.of(item, model.loaded.taxonomy, model.version) for item in model.loaded.classify(texts)]
 
-    def readers(self) -> dict[str, Reader]:
+    def readers(self) -> dict[str, Classify]:
         """What reads notes, by kind, where there is a champion."""
         return {kind: model.loaded.classify for kind, model in self._models.items() if model is not None}
 
@@ -138,20 +140,24 @@ class Reasons:
         written = [note for note in data.notes.get(deal_id, ())
                    if note.key.kind == kind and (note.written_at < as_of or note.written_at == NAT)]  # fmt: skip
         note = written[-1] if written else None
-        reading = None
-        if note is not None and model is not None:
-            found = model.loaded.classify([note.text])[0]
-            reading = NoteReading.of(found, model.loaded.taxonomy, model.version)
+        read = None if note is None or model is None else model.loaded.classify([note.text])[0]
         label = None if note is None else self._newest(note.key, taxonomy)
         picked = data.picked(deal_id, kind)
         meant = taxonomy.of_picklist(picked) if picked else None
-        told = label.reasons[0] if label is not None else _trusted(reading)
+        counts = settle(label, read, meant)
+        said = counts.source in ("person", "note")
         return DealReason(
-            kind=kind, reason=told or meant, reading=reading, answered=None if label is None else given(label),
-            source="person" if label is not None else "note" if told else "picklist" if meant else None,
-            picklist=picked or None, picklist_reason=meant,
-            disagrees=None if told is None or meant is None else told != meant,
+            kind=kind, reason=counts.reason, source=counts.source,
+            reading=None if read is None or model is None else NoteReading.of(read, taxonomy, model.version),
+            answered=None if label is None else given(label), picklist=picked or None, picklist_reason=meant,
+            disagrees=counts.reason != meant if said and meant is not None else None,
         )  # fmt: skip
+
+    def loss_reader(self, store: Store) -> Reader:
+        """What notes on lost deals say, with the answers that the store holds now."""
+        answers = labels(store, "loss", renaming=self.taxonomies["loss"].current_id)
+        model = self._models["loss"]
+        return Reader(None, answers) if model is None else Reader(model.loaded.classify, answers, model.digest)
 
     def _newest(self, key: NoteKey, taxonomy: Taxonomy) -> Label | None:
         with closing(Store.open(self.store_url)) as store:
@@ -236,10 +242,6 @@ class Reasons:
 def given(label: Label) -> GivenAnswer:
     """A person's answer, to show."""
     return GivenAnswer(reasons=list(label.reasons), by=label.by, at=moment(label.at), source=label.source)
-
-
-def _trusted(reading: NoteReading | None) -> str | None:
-    return reading.reason if reading is not None and reading.status in TRUSTED else None
 
 
 def _notes_of(data: CompanyData, kind: Kind) -> list[Note]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from insights.reengagement.options import CUSTOMER_BUSINESS, Options
 
 
 class Settings(BaseSettings):
@@ -31,6 +34,11 @@ class Settings(BaseSettings):
         win_taxonomy: File of the win reasons; by default the built-in one.
         fiscal_year_start: Month in which the company's year starts, 1 to 12.
         rates: TOML file of currency rates to convert amounts by; by default currencies are shown apart.
+        reengage_least_days: Days after a loss within which a deal is left out of the re-engagement queue.
+        reengage_least_winbacks: Fewest accounts won back for probabilities of the company's own, not the prior's.
+        reengage_opt_out: Custom columns that say not to call, separated by commas; by default those named so.
+        reengage_contract_end: Custom column of deals with the end of the rival's contract, or months until it.
+        customer_business: Pattern of deal types that are business with customers (renewals, expansions).
         least_group: Fewest decided deals for which a team or an owner is compared with the odds of its deals.
     """
 
@@ -55,6 +63,29 @@ class Settings(BaseSettings):
     fiscal_year_start: int = Field(default=1, ge=1, le=12)
     rates: Path | None = None
     least_group: int = Field(default=20, ge=5)
+    reengage_least_days: int = Field(default=30, ge=0)
+    reengage_least_winbacks: int = Field(default=40, ge=1)
+    reengage_opt_out: str = ""
+    reengage_contract_end: str = ""
+    customer_business: str = CUSTOMER_BUSINESS
+
+    @field_validator("customer_business")
+    @classmethod
+    def _is_pattern(cls, value: str) -> str:
+        try:
+            re.compile(value)
+        except re.error as error:
+            raise ValueError(f"not a regular expression: {error}") from None
+        return value
+
+    def reengagement(self, horizon: int) -> Options:
+        """How the re-engagement queue is made, for a horizon in months."""
+        return Options(
+            horizon=horizon, least_days=self.reengage_least_days, least_winbacks=self.reengage_least_winbacks,
+            fiscal_year_start=self.fiscal_year_start, customer_business=self.customer_business,
+            opt_out=tuple(name.strip() for name in self.reengage_opt_out.split(",") if name.strip()),
+            contract_end=self.reengage_contract_end,
+        )  # fmt: skip
 
     @property
     def store_url(self) -> str:

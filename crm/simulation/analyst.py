@@ -151,15 +151,21 @@ class Analyst:
     at any time: given the affinity of the account, its deals are independent.
     """
 
-    def __init__(self, account: IntArray, p: Parameters) -> None:
-        """Know nothing yet of the deals of these accounts (row of the account by deal)."""
+    def __init__(self, account: IntArray, p: Parameters, n_accounts: int = 0) -> None:
+        """Know nothing yet of the deals of these accounts.
+
+        Args:
+            account: Row of the account by deal, as it is once the deal has entered.
+            p: The dials.
+            n_accounts: Number of accounts; by default no deal passes to one that has none so far.
+        """
         self.p, self.grid, self.account = p, Grid(p), account
         self.quality_given = _normal(QUALITY, np.sqrt(AFFINITY_SHARE) * AFFINITY[:, None], np.sqrt(1 - AFFINITY_SHARE))
         self.affinity = np.log(_normal(AFFINITY, 0.0, 1.0))
         self.rows = np.empty(0, dtype=np.int64)
         self.thought = self.grid.entry(0)
         self.said = np.zeros((len(account), len(AFFINITY)))
-        self.said_of = np.zeros((int(account.max()) + 1, len(AFFINITY)))
+        self.said_of = np.zeros((max(int(account.max()) + 1, n_accounts), len(AFFINITY)))
 
     def passed(self, seen: Passed) -> None:
         """Learn from what a week showed of all deals that were open in it."""

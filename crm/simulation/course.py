@@ -13,6 +13,7 @@ from crm.simulation.company import Accounts, Users
 from crm.simulation.dynamics import FIRST_SPREAD, Happened, Move, close_date, step, usual_momentum
 from crm.simulation.hazards import BoolArray, State, Week, activity_rates, week_of
 from crm.simulation.parameters import BLOCKER, CHAMPION, DECISION_MAKER, ECONOMIC_BUYER, ROLES, Parameters
+from crm.simulation.returning import SAME_SIZE, Returning
 from crm.simulation.watching import Passed, Watcher
 from crm.tables import DAY, NAT, FloatArray, IntArray
 
@@ -118,13 +119,18 @@ def _blank_state(n: int) -> State:
 
 def _enter(
     rows: IntArray, deals: Deals, state: State, accounts: Accounts, users: Users, customer: BoolArray,
-    p: Parameters, rng: np.random.Generator,
+    p: Parameters, rng: np.random.Generator, follows: IntArray,
 ) -> None:  # fmt: skip
-    """Enter the deals of a week: what kind they are depends on whether their account is a customer by then."""
+    """Enter the deals of a week: what kind they are depends on whether their account is a customer by then.
+
+    One that follows a lost deal (`follows`, shape (n,), -1 for the others) is new business of about the same size.
+    """
     n = len(rows)
     account, day = deals.account[rows], deals.created[rows] // DAY
     is_customer = customer[account]
     kind = np.where(is_customer & (rng.random(n) < 0.75), np.where(rng.random(n) < 0.6, 1, 2), 0)
+    again = follows >= 0
+    kind = np.where(again, 0, kind)
     source = np.where(
         is_customer,
         rng.choice(len(c.LEAD_SOURCES), n, p=c.CUSTOMER_SOURCE_SHARES),
@@ -136,6 +142,7 @@ def _enter(
     owner = np.where((users.leaves[owner] <= day) | (rng.random(n) < 0.2), other, owner)
     segment, product = accounts.segment[account], deals.product[rows]
     size = rng.standard_normal(n)
+    size = np.where(again, SAME_SIZE * state.size[follows] + np.sqrt(1 - SAME_SIZE**2) * size, size)
     middle = np.array(c.SEGMENT_AMOUNT)[segment] * np.array(c.PRODUCT_PRICE)[product]
     amount = c.round_amount(middle * np.array(c.DEAL_TYPE_AMOUNT)[kind] * np.exp(c.AMOUNT_SPREAD * size))
     cycle = np.array(c.SEGMENT_CYCLE)[segment] * np.exp(0.3 * rng.standard_normal(n))
@@ -197,6 +204,14 @@ def _log_activities(log: Log, rows: IntArray, before: State, span: FloatArray, s
         )
         counts.append(count)
     return counts
+
+
+def _log_news(log: Log, rows: IntArray, time: IntArray, state: State) -> None:
+    """Note the new champions of accounts on the deals that they had lost: a contact, and a first message."""
+    contacts = state.contacts[rows]
+    log.add("roles", deal=rows, time=time, role=np.full(len(rows), CHAMPION), ordinal=contacts)
+    log.add("activities", deal=rows, time=time, inbound=np.ones(len(rows), dtype=bool), stage=state.stage[rows],
+            contacts=contacts + 1, milestone=np.zeros(len(rows), dtype=np.int64))  # fmt: skip
 
 
 def _log_moves(log: Log, rows: IntArray, before: State, happened: Happened, start: IntArray, end: IntArray,
@@ -264,7 +279,7 @@ def _closing_times(won_or_lost: BoolArray, week: Week, start: IntArray, end: Int
 
 def run(
     n_deals: int, first_day: int, last_day: int, accounts: Accounts, users: Users, account: IntArray,
-    p: Parameters, rng: np.random.Generator, watcher: Watcher | None = None,
+    p: Parameters, rng: np.random.Generator, watcher: Watcher | None = None, returning: Returning | None = None,
 ) -> Course:  # fmt: skip
     """Let deals run their course from `first_day` to before `last_day` (days since 1970).
 
@@ -278,6 +293,7 @@ def run(
         p: The dials.
         rng: Where all chance comes from.
         watcher: Who is shown the deals week by week; the run is the same with and without.
+        returning: What brings accounts back after a loss; by default nothing does. It changes `account`.
     """
     finish = last_day * DAY
     deals = Deals(
@@ -302,7 +318,12 @@ def run(
         week_end = min(day * DAY + WEEK, finish)
         until = int(np.searchsorted(deals.created, week_end))
         newcomers = np.arange(entered, until, dtype=np.int64)
-        _enter(newcomers, deals, state, accounts, users, customer, p, rng)
+        follows = np.full(len(newcomers), -1)
+        if returning is not None:
+            returning.enter(newcomers, day, week_end, deals.account, deals.product, customer)
+            follows = returning.follows[newcomers]
+            _log_news(log, *returning.news(max(day, first_day) * DAY, week_end), state)
+        _enter(newcomers, deals, state, accounts, users, customer, p, rng, follows)
         active, entered = np.concatenate([active, newcomers]), until
 
         before = state.take(active)
@@ -323,6 +344,10 @@ def run(
         deals.won[active[won]] = True
         deals.closed[active[won | lost]] = end[won | lost]
         customer[deals.account[active[won]]] = True
+        if returning is not None:
+            gone = active[lost]
+            returning.lost(gone, deals.deal_type[gone] == 0, state.take(gone), deals.owner[gone], deals.account[gone],
+                           deals.closed[gone])  # fmt: skip
         open_still = ~(won | lost)
         _reassign(log, active[open_still], deals, state, users, week, start[open_still], end[open_still], p, rng)
         active = active[open_still]

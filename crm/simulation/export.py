@@ -26,6 +26,7 @@ from crm.simulation.reasons import (
     win_picks,
     win_reasons,
 )
+from crm.simulation.returning import Returning, period_in_words
 from crm.tables import DAY, NAT, FloatArray, IntArray
 
 STAGE_NAMES = (*STAGES, WON_STAGE, LOST_STAGE)
@@ -59,16 +60,23 @@ class Ends:
     score: FloatArray
 
 
-def end_deals(course: Course, users: Users, rng: np.random.Generator) -> Ends:
-    """Draw why the closed deals were won or lost, and what their owners entered on closing them."""
+def end_deals(course: Course, users: Users, lost_for: IntArray, rng: np.random.Generator) -> Ends:
+    """Draw why the deals were won, and what their owners entered on closing them.
+
+    Args:
+        course: The run.
+        users: The sellers.
+        lost_for: True reason of each lost deal, as the run drew it, shape (n_deals,).
+        rng: Where all chance comes from.
+    """
     deals, n = course.deals, len(course.deals.created)
     won = np.flatnonzero(deals.won)
     lost = np.flatnonzero((deals.closed != NAT) & ~deals.won)
     reason, second = np.full(n, -1), np.full(n, -1)
     loss_pick, win_pick = np.full(n, -1), np.full(n, -1)
     state, diligence = course.state.take(lost), users.diligence[deals.owner[lost]]
+    reason[lost], second[lost] = lost_for[lost], loss_reasons(state, diligence, rng)
     for target in (reason, second):
-        target[lost] = loss_reasons(state, diligence, rng)
         target[won] = win_reasons(course.state.take(won), deals.deal_type[won] > 0, rng)
     loss_pick[lost], win_pick[won] = loss_picks(reason[lost], rng), win_picks(reason[won], rng)
 
@@ -116,10 +124,13 @@ def _by_time(time: IntArray) -> IntArray:
 class Exporter:
     """Makes the tables of a run. The identifiers follow the order in which records were entered, and tell no more."""
 
-    def __init__(self, course: Course, accounts: Accounts, users: Users, rng: np.random.Generator) -> None:
+    def __init__(
+        self, course: Course, accounts: Accounts, users: Users, returning: Returning, rng: np.random.Generator
+    ) -> None:
         """Number the records of a run, and draw why its deals ended."""
         self.course, self.accounts_, self.users_, self.rng = course, accounts, users, rng
-        self.ends = end_deals(course, users, rng)
+        self.returning = returning
+        self.ends = end_deals(course, users, returning.reason, rng)
         self.owners = Owners(course)
         deals = course.deals
         self.is_closed = deals.closed != NAT
@@ -341,7 +352,8 @@ class Exporter:
             rows = rows[rng.random(len(rows)) < NOTE_SHARE[kind]]
             own = np.where(rng.random(len(rows)) < 0.35, language[rows], LANGUAGES.index("en"))
             rival = np.array([*RIVALS, ""], dtype=object)[ends.rival[rows]].tolist()
-            text = write_notes(kind, names, ends.reason[rows], ends.second[rows], own, rival, rng)
+            named = period_in_words(deals.closed[rows], self.returning.ahead[rows], self.rng)
+            text = write_notes(kind, names, ends.reason[rows], ends.second[rows], own, rival, named, rng)
             later = np.where(rng.random(len(rows)) < 0.65, 0, rng.exponential(1.5 * DAY, len(rows))).astype(np.int64)
             time = np.minimum(deals.closed[rows] + later // SECOND * SECOND, self.course.end - SECOND)
             parts.append((rows, time, np.full(len(rows), kind == "win"), np.array(text, dtype=object)))

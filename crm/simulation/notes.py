@@ -36,10 +36,10 @@ class _Dice:
         return options[int(self.roll() * len(options))]
 
 
-def _fill(sentence: str, stock: Phrases, rival: str, dice: _Dice) -> str:
+def _fill(sentence: str, stock: Phrases, known: dict[str, str], dice: _Dice) -> str:
     while "{" in sentence:
         slot = sentence[sentence.index("{") + 1 : sentence.index("}")]
-        word = rival if slot == "rival" and rival else dice.pick(stock.slots[slot])
+        word = known.get(slot) or dice.pick(stock.slots[slot])
         sentence = sentence.replace("{" + slot + "}", word, 1)
     return sentence
 
@@ -71,29 +71,29 @@ def _mess_up(text: str, language: str, stock: Phrases, dice: _Dice) -> str:
     return text
 
 
-def _write(kind: str, reason: str, second: str, language: str, rival: str, dice: _Dice) -> str:
+def _write(kind: str, reason: str, second: str, language: str, known: dict[str, str], dice: _Dice) -> str:
     stock = phrases()
     table = stock.loss if kind == "loss" else stock.win
     if dice.roll() < JUNK_SHARE:
-        return _fill(dice.pick(stock.junk), stock, rival, dice)
+        return _fill(dice.pick(stock.junk), stock, known, dice)
     sentences = table[language].get(reason)
     if sentences is None:
         language, sentences = "en", table["en"][reason]
-    text = _fill(dice.pick(sentences), stock, rival, dice)
+    text = _fill(dice.pick(sentences), stock, known, dice)
     extra = table[language].get(second)
     if extra and second != reason and dice.roll() < SECOND_SHARE:
-        text += dice.pick((" ", " + ", " / ", " - ", "\n")) + _fill(dice.pick(extra), stock, rival, dice)
+        text += dice.pick((" ", " + ", " / ", " - ", "\n")) + _fill(dice.pick(extra), stock, known, dice)
     if language == "en":
         if dice.roll() < 0.25:
             text = dice.pick(stock.openings[kind]) + text
         if dice.roll() < 0.25:
-            text += " " + _fill(dice.pick(stock.endings[kind]), stock, rival, dice)
+            text += " " + _fill(dice.pick(stock.endings[kind]), stock, known, dice)
     return _mess_up(text, language, stock, dice)
 
 
 def write_notes(
     kind: str, names: Sequence[str], reason: IntArray, second: IntArray, language: IntArray, rival: Sequence[str],
-    rng: np.random.Generator,
+    period: Sequence[str], rng: np.random.Generator,
 ) -> list[str]:  # fmt: skip
     """The notes on n closed deals, n strings.
 
@@ -104,10 +104,11 @@ def write_notes(
         second: Place of a second reason that some notes name too, shape (n,).
         language: Place of each note's language in `LANGUAGES`, shape (n,); what a language cannot say is in English.
         rival: Name of the rival in each deal, "" where none is known.
+        period: Date that the customer of each deal named, in words, "" where none is known.
         rng: Where all chance comes from.
     """
     rows = rng.random((len(reason), _DRAWS)).astype(np.float64)
     return [
-        _write(kind, names[r], names[s], LANGUAGES[lang], who, _Dice(row))
-        for r, s, lang, who, row in zip(reason, second, language, rival, rows, strict=True)
+        _write(kind, names[r], names[s], LANGUAGES[lang], {"rival": who, "period": when}, _Dice(row))
+        for r, s, lang, who, when, row in zip(reason, second, language, rival, period, rows, strict=True)
     ]

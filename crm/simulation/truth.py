@@ -19,7 +19,7 @@ class Truth:
     """Watches a run and notes the probabilities of every open deal on every Monday."""
 
     def __init__(self, values: Values, account: IntArray, last_day: int,
-                 progress: Callable[[float], None] = lambda _share: None) -> None:  # fmt: skip
+                 progress: Callable[[float], None] = lambda _share: None, n_accounts: int = 0) -> None:  # fmt: skip
         """Begin with nothing seen.
 
         Args:
@@ -27,9 +27,10 @@ class Truth:
             account: Row of each deal's account, shape (n_deals,).
             last_day: Day of the export, in days since 1970.
             progress: Called with the share of the run that has passed, 0 to 1.
+            n_accounts: Number of accounts; see `Analyst`.
         """
         self._last_day, self._progress = last_day, progress
-        self.values, self.analyst = values, Analyst(account, values.parameters)
+        self.values, self.analyst = values, Analyst(account, values.parameters, n_accounts)
         self._noted: list[tuple[IntArray, IntArray, FloatArray, FloatArray]] = []
 
     def at(self, day: int, rows: IntArray, state: State) -> None:

@@ -13,6 +13,8 @@ from crm.simulation.parameters import LOST_STAGE, STAGES, WON_STAGE
 
 TRUTH_FILE = "truth.parquet"
 """Where the true win probabilities are written, beside the tables."""
+WINBACKS_FILE = "winbacks.parquet"
+"""Where the true probabilities of winning accounts back are written."""
 
 CUSTOM = {
     "region": ("category", "created"),
@@ -66,6 +68,13 @@ UTC (`as_of`) at which the deal was open:
 Both are computed to a standard error of at most .01. They assume that the owners' skill and diligence are known.
 """
 
+WINBACKS_README = """
+`winbacks.parquet` is not part of the CRM either. It has a row for each account and each first of a month 00:00 UTC
+(`landmark`) at which the account had lost new business and had no deal open: `p_won_6`, `p_won_12` and `p_won_18` are
+the probabilities that a deal of new business which the account enters from then on is won within so many months, given
+all that the simulation knows of the account, the hidden parts too. Renewals and expansions do not count.
+"""
+
 
 def mapping_text(tables: dict[str, pd.DataFrame], until: date) -> str:
     """The mapping of a simulated export, in TOML."""
@@ -78,7 +87,7 @@ def mapping_text(tables: dict[str, pd.DataFrame], until: date) -> str:
         'name = "simulated"',
         'description = "A simulated CRM: no company, person, deal or note in it is real."',
         "# The true probabilities are for judging models; no CRM has them, so they are not read.",
-        f'ignore = ["{TRUTH_FILE}"]',
+        f'ignore = ["{TRUTH_FILE}", "{WINBACKS_FILE}"]',
         "",
         "[process]",
         'time_basis = "dates"',

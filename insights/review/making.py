@@ -17,7 +17,7 @@ from features.matrix import default_as_of
 from insights.errors import PeriodError
 from insights.money import NOT_STATED, Rates
 from insights.periods import Period
-from insights.reasons import Reader, reasons_of
+from insights.reasons import Classify, reasons_of
 from insights.review.breakdown import Breakdown, breakdown
 from insights.review.closed import ClosedDeals, Dimension, closed_deals, texts
 from insights.review.followup import FollowUp, follow_up
@@ -89,7 +89,7 @@ class Review:
 def review(
     history: History, period: Period, *, as_of: int | None = None, by: Dimension | None = None,
     taxonomies: Mapping[str, Taxonomy] | None = None, answered: Mapping[NoteKey, Label] | None = None,
-    readers: Mapping[str, Reader] | None = None, rates: Rates | None = None, least: int = LEAST,
+    readers: Mapping[str, Classify] | None = None, rates: Rates | None = None, least: int = LEAST,
     model: WinModel | None = None,
 ) -> Review:  # fmt: skip
     """Review the deals that were decided in a period.

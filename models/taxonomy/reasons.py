@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 
 MAX_ID = 200
+UNCLEAR = "unclear"
+"""Id of the reason of deals of which nobody can tell why; it counts as no reason, but is no bad deal either."""
 _PREFIX = re.compile(r"^(?:\d+ )?(?:closed )?(?:lost |won |loss |win )?(?:reason )?")
 
 _APOSTROPHES = "'\N{RIGHT SINGLE QUOTATION MARK}"

@@ -20,6 +20,7 @@ from insights.reasons import answers, reasons_of
 from insights.review import DIMENSIONS, Review, review, to_json
 from insights.review.closed import closed_deals
 from insights.review.page import sections, to_html, to_markdown
+from insights.settled import trusted
 from models.taxonomy import BUILT_IN, default_taxonomy
 from training.reasons import fit_reasons
 
@@ -221,10 +222,10 @@ def test_a_note_counts_before_the_picklist_and_after_a_persons_answer(simulated_
     person = notes[0].key.opportunity_id
     assert (told[person].source, told[person].reason) == ("person", "security_legal_procurement")
     read = dict(zip(last, reader([note.text for note in last.values()]), strict=True))
-    trusted = {deal for deal, reading in read.items() if reading.status in ("sure", "review")} - {person}
-    assert len(trusted) > 20
-    assert {deal for deal, item in told.items() if item.source == "note"} == trusted
-    for deal in trusted:
+    sure = {deal for deal, reading in read.items() if trusted(reading)} - {person}
+    assert len(sure) > 20
+    assert {deal for deal, item in told.items() if item.source == "note"} == sure
+    for deal in sure:
         assert (told[deal].reason, told[deal].probability) == (read[deal].reason, read[deal].probability)
         assert all(word in read[deal].text for word in told[deal].words)
     assert all(told[deal] == picked[deal] for deal in told if deal not in read)

@@ -6,6 +6,7 @@ import dataclasses
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -156,6 +157,23 @@ def test_an_answer_is_kept_with_who_and_when_and_counts(client: httpx.Client) ->
     assert again["answered"] == listed["answered"] + 1
     reason = client.get(f"/v1/deals/{first['opportunity_id']}").json()["reason"]
     assert (reason["reason"], reason["source"], reason["answered"]["by"]) == ("competitor", "person", "bob")
+
+
+def test_the_queue_of_lost_deals_takes_the_notes_reasons_and_the_answers(client: httpx.Client) -> None:
+    def deals() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = client.get("/v1/re-engagement", params={"limit": 500}).json()["deals"]
+        return found
+
+    read = next(deal for deal in deals() if deal["reason_source"] == "note" and deal["reason"] != "competitor")
+    same = client.get(f"/v1/deals/{read['id']}").json()["reason"]
+    assert (same["reason"], same["source"]) == (read["reason"], "note")
+    assert read["evidence"] == [part["text"] for part in same["reading"]["evidence"]]
+    notes = client.get("/v1/reviews?limit=200").json()["reviews"]
+    listed = {note["opportunity_id"]: note["id"] for note in notes}
+    deal = next(deal["id"] for deal in deals() if deal["id"] in listed and deal["reason_source"] != "person")
+    client.post(f"/v1/reviews/{listed[deal]}", json={"reasons": ["competitor"], "by": "ann"})
+    after = next(found for found in deals() if found["id"] == deal)
+    assert (after["reason"], after["reason_source"], after["confidence"]) == ("competitor", "person", 1.0)
 
 
 def test_an_unknown_note_is_not_found(client: httpx.Client) -> None:

@@ -29,6 +29,7 @@ def _add_commands() -> None:
         forecast,
         postmortem,
         reasons,
+        reengage,
         registry,
         review,
         reviews,
@@ -37,7 +38,8 @@ def _add_commands() -> None:
         training,
     )
 
-    for module in (data, training, scoring, forecast, audit, review, postmortem, registry, taxonomy, reasons, reviews):
+    for module in (data, training, scoring, forecast, reengage, audit, review, postmortem, registry, taxonomy, reasons,
+                   reviews):  # fmt: skip
         module.add_to(app)
 
 

@@ -22,7 +22,7 @@ from wonlost.settings import Settings
 
 if TYPE_CHECKING:
     from crm.store import Store
-    from insights.reasons import Reader
+    from insights.reasons import Classify
     from models.reasons import ReasonModel, SentenceEncoder
 
 WIDE = None if sys.stdout.isatty() else 240
@@ -81,9 +81,9 @@ def load_reasons(chosen: Settings, kind: str = "loss") -> tuple[ReasonModel, Ver
     return model, version
 
 
-def readers_of(chosen: Settings) -> dict[str, Reader]:
+def readers_of(chosen: Settings) -> dict[str, Classify]:
     """What reads notes, by kind, where there is a champion within reach; the others are told in a line."""
-    found: dict[str, Reader] = {}
+    found: dict[str, Classify] = {}
     for kind in REASONS:
         try:
             found[kind] = load_reasons(chosen, kind)[0].classify

@@ -90,8 +90,9 @@ def simulate(
                                  "quality of a deal counts so many times, and shows itself as many times less.")
     ] = 1.0,
     truth: Annotated[
-        bool, typer.Option(help="Also write truth.parquet: the true win probability of every open deal on every "
-                                "Monday, which no import reads. It takes a quarter of a minute, and more for many.")
+        bool, typer.Option(help="Also write truth.parquet, the true win probability of every open deal on every "
+                                "Monday, and winbacks.parquet, those of winning accounts back; no import reads them. "
+                                "It takes a quarter of a minute, and more for many.")
     ] = True,
 ) -> None:  # fmt: skip
     """Write the export of a simulated CRM: accounts, owners, stages, activities, notes; all of it made up."""
@@ -108,7 +109,7 @@ def simulate(
         task = bar.add_task("simulating", total=1.0)
         crm = simulate_crm(
             deals, seed, until=last, parameters=Parameters(difficulty=difficulty), weekly_truth=truth,
-            progress=lambda what, share: bar.update(task, description=what, completed=share),
+            winback_truth=truth, progress=lambda what, share: bar.update(task, description=what, completed=share),
         )  # fmt: skip
         bar.update(task, description="writing", completed=1.0)
         write(crm, output)

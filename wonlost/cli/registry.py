@@ -129,6 +129,7 @@ def serve(
     from serving.app import create_app
     from serving.errors import ListenError, PortTakenError
     from serving.forecast import Forecasts
+    from serving.reengagement import Reengagement
     from serving.review import ReviewSettings
     from serving.server import serve as run_server
 
@@ -139,6 +140,7 @@ def serve(
         forecasts=Forecasts(rates_of(chosen), chosen.fiscal_year_start,
                             Limits(chosen.stale_days, chosen.pushes, chosen.contacts)),
         reviews=ReviewSettings(rates_of(chosen), chosen.least_group, chosen.fiscal_year_start),
+        reengagement=Reengagement(chosen.reengagement(12), rates_of(chosen), chosen.var / "reengagement"),
     )  # fmt: skip
 
     def listening(address: str) -> None:

@@ -1,0 +1,1 @@
+"""Lost deals worth another call: who comes back, how likely, when, and for how much."""
