@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-from benchmarks import honesty, large, real, reasons, reengagement, reviewing, serving, small
+from benchmarks import forecast, honesty, large, real, reasons, reengagement, reviewing, serving, small
 from benchmarks.results import RESULTS, ROOT, DataAbsent, write_section
 
 
@@ -40,6 +40,9 @@ CASES: dict[str, tuple[str, Callable[[], str]]] = {
     "reasons_speed": ("Reasons: speed", reasons.speed),
     "reasons_probe": ("Reasons: hand-written notes", reasons.probe),
     "train": ("Training on 100,000 simulated deals", large.train),
+    "won_within": ("Won within 30 and 60 days, BPI 2012", forecast.bpi2012),
+    "forecast": ("Totals of quarters of simulated companies", forecast.totals),
+    "forecast_large": ("A forecast of 100,000 open deals", forecast.large),
     "score": ("Scoring 100,000 open deals", large.score),
 }
 

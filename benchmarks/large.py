@@ -85,12 +85,12 @@ def _score_here() -> None:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         start, cpu = time.perf_counter(), time.process_time()
         history, when = History(all_open), default_as_of(all_open)
-        n, _ = write_scores(score_open(history, model, when), 1, Path(folder) / "s.parquet", 5)
+        n, _ = write_scores(score_open(history, model, when), 1, Path(folder) / "s.parquet", 5, timed=True)
         seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         profile = cProfile.Profile()
         profile.enable()
-        write_scores(islice(score_open(history, model, when), 1), 1, Path(folder) / "first.parquet", 5)
+        write_scores(islice(score_open(history, model, when), 1), 1, Path(folder) / "first.parquet", 5, timed=True)
         profile.disable()
     print(
         f"{n:,} open deals ({model.recipe}): histories sorted, features, probabilities, SHAP values, three reasons in "

@@ -1,8 +1,8 @@
 """Every error this room raises, as one tree.
 
 InsightError
-├── NothingToTellError  the data, or the scores that were kept, do not hold what was asked about
-├── PeriodError     a period cannot be read, or the data know no dates to lay it over
+├── NothingToTellError  the data, the model, or the scores that were kept do not hold what was asked about
+├── PeriodError     a period cannot be read, is over or too far ahead, or the data know no dates to lay it over
 └── RatesError      a file of currency rates cannot be used
 """
 
@@ -14,12 +14,12 @@ class InsightError(Exception):
 
 
 class NothingToTellError(InsightError):
-    """There is nothing to tell: no such deal, no scores kept, a deal that is still open."""
+    """There is nothing to tell: no such deal, no scores kept, a deal that is still open, nothing to forecast from."""
 
 
 class PeriodError(InsightError):
-    """A period cannot be read, or the data know no dates to lay it over."""
+    """A period cannot be read, is over or too far ahead, or the data know no dates to lay it over."""
 
 
 class RatesError(InsightError):
-    """A file of currency rates cannot be used; names file, key and value."""
+    """A file of currency rates cannot be used (names file, key and value), or is lacking where one is needed."""

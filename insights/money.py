@@ -125,9 +125,9 @@ def amounts_of(hundredths: FloatArray, currency: Coded, rates: Rates | None = No
     values = np.where(hundredths > 0, hundredths / 100, np.nan)
     names = currency.strings()
     if rates is None:
-        stated = sorted({str(name) for name in names[~np.isnan(values)]})
+        stated = sorted({str(name) for name in names})
         place = {name: code for code, name in enumerate(stated)}
-        codes = np.array([place.get(str(name), 0) for name in names], dtype=np.int64)
+        codes = np.array([place[str(name)] for name in names], dtype=np.int64)
         return Amounts(values, codes, tuple(stated), False, {})
     known = {level: rates.rates.get(level, np.nan) for level in currency.levels}
     factor = np.array([*known.values(), np.nan])[currency.codes]

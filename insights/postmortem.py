@@ -8,23 +8,27 @@ the time, where it was kept, stands beside it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
 
-from crm.notes import KINDS, PICKLISTS
-from crm.tables import DAY, NAT, Coded, IntArray, moment
+from crm.labels import Label
+from crm.notes import KINDS, PICKLISTS, NoteKey
+from crm.tables import DAY, NAT, Coded, CrmData, IntArray, moment
 from features.history import History
 from features.matrix import UNDATED, Snapshots, mondays
 from features.records import NEVER
 from insights.changes import Change, Said, change
 from insights.errors import NothingToTellError
+from insights.reasons import Classify, reasons_of
+from insights.settled import Source
 from insights.similar import Similar, last_moments, similar
 from insights.timeline import Happening, timeline
 from models.scoring import WinVersion, score_pairs
+from models.taxonomy import Taxonomy
 
 MOVES = 5
 """Moves that are told as the largest."""
@@ -34,15 +38,19 @@ ALIKE = 5
 
 @dataclass(frozen=True)
 class StatedReason:
-    """A reason that somebody gave for the outcome.
+    """A reason for the outcome, and where it stands.
 
     Attributes:
-        source: Where it stands: the CRM's picklist.
-        reason: The reason, in that source's words.
+        source: `person` (an answer to the deal's note), `note` (a model's reading of it) or `picklist` (the CRM's).
+        reason: The taxonomy's name of it; of a picklist, the value as it was picked.
+        probability: That it is right, where a model read it; else None.
+        words: The words of the note that told it, where a model read it.
     """
 
-    source: Literal["picklist"]
+    source: Source
     reason: str
+    probability: float | None = None
+    words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -76,7 +84,7 @@ class PostMortem:
         outcome: How it ended.
         created_at: When it was entered, in microseconds; None in an export without dates.
         closed_at: When it closed; likewise.
-        reasons: Reasons that somebody gave.
+        reasons: Why, by a person or the note, and as it was picked.
         timeline: What happened, in order.
         steps: How its odds moved; empty without a model.
         moves: The steps with the largest changes, the largest first.
@@ -124,7 +132,10 @@ def _iso(at: int | None) -> str | None:
     return None if at is None else moment(at).isoformat()
 
 
-def post_mortem(history: History, model: WinVersion | None, deal_id: str, kept: Sequence[Said] = ()) -> PostMortem:
+def post_mortem(
+    history: History, model: WinVersion | None, deal_id: str, kept: Sequence[Said] = (),
+    why: Callable[[str, str], StatedReason | None] | None = None,
+) -> PostMortem:  # fmt: skip
     """Look back on a closed deal.
 
     Args:
@@ -132,6 +143,7 @@ def post_mortem(history: History, model: WinVersion | None, deal_id: str, kept: 
         model: The model that serves; None where there is none yet.
         deal_id: The deal.
         kept: What was kept of it.
+        why: Tells the reason of a deal and a kind, `loss` or `win`, by a person's answer or its note (`told_why`).
 
     Raises:
         NothingToTellError: The store does not hold the deal, or it is still open.
@@ -161,7 +173,7 @@ def post_mortem(history: History, model: WinVersion | None, deal_id: str, kept: 
     learned = model is not None and (not dated or int(history.closed[deal]) < model.loaded.trained_before)
     return PostMortem(
         deal_id, outcome, _known(int(history.created[deal]), dated), _known(int(history.closed[deal]), dated),
-        _reasons(history, deal, outcome), happened, steps, tuple(moved[:MOVES]), tuple(kept), alike, learned,
+        _reasons(history, deal, outcome, why), happened, steps, tuple(moved[:MOVES]), tuple(kept), alike, learned,
         tuple(notes), process.simulated,
     )  # fmt: skip
 
@@ -174,17 +186,47 @@ def _known(at: int, dated: bool) -> int | None:
     return at if dated and at != NAT else None
 
 
-def _reasons(history: History, deal: int, outcome: str) -> tuple[StatedReason, ...]:
-    """Reasons that were given for the outcome. Those read from notes are to stand beside the picklist's here."""
+def told_why(
+    crm: CrmData, taxonomies: Mapping[str, Taxonomy], answered: Mapping[NoteKey, Label], readers: Mapping[str, Classify]
+) -> Callable[[str, str], StatedReason | None]:
+    """What tells a post-mortem why a deal ended as it did, where a person or its note does.
+
+    Args:
+        crm: The tables.
+        taxonomies: The reasons by kind, `loss` and `win`.
+        answered: People's answers to notes (`insights.reasons.answers`).
+        readers: What reads notes, by kind, where there is a model.
+    """
+
+    def why(deal_id: str, kind: str) -> StatedReason | None:
+        taxonomy = taxonomies[kind]
+        for told in reasons_of(crm, kind, taxonomy, answered, readers.get(kind), {deal_id}):
+            if told.source in ("person", "note"):
+                return StatedReason(told.source, taxonomy.reason(told.reason).name, told.probability, told.words)
+        return None
+
+    return why
+
+
+def _reasons(
+    history: History, deal: int, outcome: str, why: Callable[[str, str], StatedReason | None] | None
+) -> tuple[StatedReason, ...]:
+    """Why, by a person or the note where either tells, and as it was picked."""
+    told = None if why is None else why(history.deal_ids[deal], KINDS[outcome])
+    picked = _picked(history, deal, outcome)
+    return tuple(item for item in (told, picked) if item is not None)
+
+
+def _picked(history: History, deal: int, outcome: str) -> StatedReason | None:
     column = PICKLISTS[KINDS[outcome]]
     if history.crm.known("opportunities", column) is None:
-        return ()
+        return None
     ids, picked = (history.crm.tables["opportunities"][name] for name in ("opportunity_id", column))
     assert isinstance(ids, Coded)
     assert isinstance(picked, Coded)
     row = int(np.flatnonzero(ids.codes == ids.levels.index(history.deal_ids[deal]))[0])
     code = int(picked.codes[row])
-    return (StatedReason("picklist", picked.levels[code]),) if code >= 0 else ()
+    return StatedReason("picklist", picked.levels[code]) if code >= 0 else None
 
 
 def moments_of(history: History, deal: int) -> IntArray:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crm.tables import FloatArray, IntArray
 
+Number = TypeVar("Number", np.int64, np.float64)
 LEAST_FOLLOWED = 0.1
 """Weights stop growing where fewer than this share of rows could be followed so long: at most 1 / 0.1 = 10."""
 
 
-def still_followed(duration: IntArray, censored: NDArray[np.bool_]) -> tuple[IntArray, FloatArray]:
+def still_followed(
+    duration: NDArray[Number], censored: NDArray[np.bool_]
+) -> tuple[NDArray[Number], FloatArray]:  # fmt: skip
     """Kaplan-Meier estimate of G, the share of rows that can be followed for longer than a time.
 
     Censoring is the event here, and a closing ends the watch; where both fall on one moment, the closing came first.

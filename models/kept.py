@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from crm.ledger import Rows
 from models.calibration import KINDS, Calibration
 from models.scoring import Scores
+from models.timing import HORIZONS
 
 
 def kept_rows(scores: Scores) -> Rows:
-    """Scores as the ledger keeps them: with every input that the model read and what it added to the log-odds."""
-    return Rows(scores.deal_ids, scores.p, scores.lower, scores.upper, scores.matrix.columns, scores.model.features,
+    """Scores as the ledger keeps them: with every input that the model read, what it added, and when it may be won."""
+    rows = Rows(scores.deal_ids, scores.p, scores.lower, scores.upper, scores.matrix.columns, scores.model.features,
                 scores.contributions)  # fmt: skip
+    return rows if scores.won_within is None else replace(rows, horizons=HORIZONS, within=scores.won_within)
 
 
 def facts_of(scores: Scores) -> dict[str, Any]:

@@ -149,6 +149,8 @@ class Registry:
 
     def versions(self) -> list[Version]:
         """All versions, the newest first."""
+        if self._not_begun():
+            return []
         with self._reachable():
             found = self.client.search_model_versions(f"name='{self.name}'")
             model = self._model()
@@ -158,7 +160,14 @@ class Registry:
         listed = [_version(item, tuple(sorted(aliases.get(int(item.version), [])))) for item in found]
         return sorted(listed, key=lambda item: -item.number)
 
+    def _not_begun(self) -> bool:
+        """Whether the database is an SQLite file that nobody has made yet: to ask MLflow would make it, for seconds."""
+        file = sqlite_file(self.tracking_uri)
+        return self._client is None and file is not None and not file.exists()
+
     def _model(self) -> Any:
+        if self._not_begun():
+            return None
         from mlflow.exceptions import MlflowException
 
         try:
@@ -301,10 +310,16 @@ def _version(item: Any, aliases: tuple[str, ...]) -> Version:
     )  # fmt: skip
 
 
+def sqlite_file(tracking_uri: str) -> Path | None:
+    """The file of an SQLite tracking database; None where it is another kind."""
+    return Path(tracking_uri.removeprefix("sqlite:///")) if tracking_uri.startswith("sqlite:///") else None
+
+
 def make_sqlite_folder(tracking_uri: str) -> None:
     """Make the folder of an SQLite tracking database, which MLflow expects to be there."""
-    if tracking_uri.startswith("sqlite:///"):
-        Path(tracking_uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+    file = sqlite_file(tracking_uri)
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
 
 
 @contextlib.contextmanager

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
-from crm.tables import Coded, FloatArray, IntArray, moment
+from crm.tables import DAY, Coded, FloatArray, IntArray, moment
 from features.history import History
 from features.matrix import FeatureMatrix, Snapshots, build_matrix, open_at
 from features.registry import Feature, features_of
 from models.explain import Reason, reasons_of_row
 from models.registry import Model
+from models.timing import HORIZONS
 from models.win import WinModel
 
 BATCH = 20_000
 SHOWN = 3
+WITHIN = tuple(f"won_within_{days}" for days in HORIZONS)
+"""Columns of scores: the probability to be won within so many days."""
 WinVersion = Model[WinModel]
 """A version of the win model: its number in the registry, its digest, and the model itself (`loaded`)."""
 
@@ -41,6 +44,8 @@ class Scores:
         base_rate: Share won among the model's training rows.
         step: From the base rate to the model's reference.
         model: The model.
+        won_within: Probability to be won within each of `HORIZONS`, shape (n_deals, 4), never falling with the horizon
+            nor above p; None for an export without dates, or where the model does not know when deals close.
     """
 
     deal_ids: tuple[str, ...]
@@ -57,6 +62,7 @@ class Scores:
     base_rate: float
     step: float
     model: WinModel
+    won_within: FloatArray | None = None
 
     def __len__(self) -> int:
         return len(self.deal_ids)
@@ -73,8 +79,9 @@ class Scores:
 
 
 def score_pairs(
-    history: History, model: WinModel, pairs: Snapshots, as_of: int | None, features: list[Feature] | None = None
-) -> Scores:
+    history: History, model: WinModel, pairs: Snapshots, as_of: int | None, features: list[Feature] | None = None,
+    *, asked: IntArray | None = None,
+) -> Scores:  # fmt: skip
     """Score deals at given moments.
 
     Args:
@@ -83,13 +90,20 @@ def score_pairs(
         pairs: Deals and the moments at which their features are taken.
         as_of: The moment that the scores are for.
         features: What `model.read` gives, where the caller keeps that.
+        asked: Moment that each pair's score is for, where they differ; `as_of` for all by default.
     """
     matrix = build_matrix(history, model.read(features_of(history)) if features is None else features, pairs)
-    return scored(matrix, model, tuple(history.deal_ids[deal] for deal in pairs.deal), as_of)
+    scores = scored(matrix, model, tuple(history.deal_ids[deal] for deal in pairs.deal), as_of)
+    if history.crm.process.time_basis != "dates":
+        return scores
+    # where features are those at entry, a deal has been open for a while since
+    now = pairs.as_of if as_of is None else np.full(len(pairs), as_of, dtype=np.int64)
+    waited = np.maximum(((now if asked is None else asked) - pairs.as_of) / DAY, 0.0)
+    return replace(scores, won_within=model.won_within(matrix, scores.p, np.array(HORIZONS, dtype=np.float64), waited))
 
 
 def scored(matrix: FeatureMatrix, model: WinModel, deal_ids: tuple[str, ...], as_of: int | None) -> Scores:
-    """Score deals whose features are at hand.
+    """Score deals whose features are at hand; when they close is left out.
 
     Args:
         matrix: Their features.
@@ -128,6 +142,7 @@ def reason_text(reasons: list[Reason]) -> str:
 def score_frame(scores: Scores, version: int, most: int = SHOWN) -> pd.DataFrame:
     """Scores as a table for files: one row per deal, the weightiest reasons in one text column."""
     when = None if scores.as_of is None else f"{moment(scores.as_of):%Y-%m-%dT%H:%M:%SZ}"
+    within = {} if scores.won_within is None else dict(zip(WITHIN, scores.won_within.T, strict=True))
     return pd.DataFrame({
         "opportunity_id": list(scores.deal_ids),
         "as_of": [when] * len(scores),
@@ -138,4 +153,5 @@ def score_frame(scores: Scores, version: int, most: int = SHOWN) -> pd.DataFrame
         "in_sample": scores.in_sample,
         "lower": scores.lower,
         "upper": scores.upper,
+        **within,
     })  # fmt: skip

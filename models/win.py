@@ -19,6 +19,7 @@ from models.estimator import Estimator, log_odds
 from models.explain import Described, points_per_log_odds
 from models.logistic import Logistic
 from models.odoo import OdooBayes
+from models.outlook import Outlook
 from models.stage_age import StageAgeTable
 from models.trees import Trees
 from models.uncertainty import Spread, Z
@@ -76,6 +77,7 @@ class WinModel:
         trained_before: The training cut in microseconds: only what was known before it was used.
         recipe: Name of the recipe that was chosen.
         dated: Whether it was trained on an export with dates.
+        outlook: What it knows of time: when deals close; None without dates, or in bundles older than that.
     """
 
     estimator: Estimator
@@ -86,6 +88,7 @@ class WinModel:
     trained_before: int
     recipe: str
     dated: bool = True
+    outlook: Outlook | None = None
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -95,6 +98,22 @@ class WinModel:
     def predict(self, matrix: FeatureMatrix) -> FloatArray:
         """Win probability of each row, shape (n_rows,)."""
         return self.calibration(self.estimator.margin(matrix))
+
+    def won_within(
+        self, matrix: FeatureMatrix, p: FloatArray, days: FloatArray, waited: FloatArray | None = None
+    ) -> FloatArray | None:
+        """Probability of each row to be won within so many days; None for a model that knows nothing of time.
+
+        Args:
+            matrix: The features.
+            p: What `predict` gives, shape (n_rows,).
+            days: Horizons; see `models.timing.Timing.won_within`, like the rest.
+            waited: Days since the moment of the features.
+
+        Returns:
+            Shape (n_rows, n_horizons).
+        """
+        return None if self.outlook is None else self.outlook.timing.won_within(matrix, p, days, waited)
 
     def explain(self, matrix: FeatureMatrix) -> Explained:
         """Win probability of each row and the points of each feature."""
@@ -132,12 +151,18 @@ class WinModel:
             FeatureMismatch: This code does not have a feature that it was trained with.
         """
         by_name = {item.name: item for item in (*declared(), *available)}
-        missing = [name for name in self.features if name not in by_name]
+        names = tuple(dict.fromkeys((*self.features, *self._timed)))
+        missing = [name for name in names if name not in by_name]
         if missing:
             raise FeatureMismatch(
                 f"the model was trained with features that this installation or this store lacks: {', '.join(missing)}"
             )
-        return [by_name[name] for name in self.features]
+        return [by_name[name] for name in names]
+
+    @property
+    def _timed(self) -> tuple[str, ...]:
+        """Names of the features that tell when a deal closes."""
+        return () if self.outlook is None else self.outlook.timing.features
 
     def read(self, available: list[Feature]) -> list[Feature]:
         """Those of the `needed` features that can change a score or what is said of it: the others need no work.
@@ -148,7 +173,7 @@ class WinModel:
         Raises:
             FeatureMismatch: This code does not have a feature that it was trained with.
         """
-        read = {"stage", *self.spread.encoding.names}  # reasons compare with won deals of the same stage
+        read = {"stage", *self.spread.encoding.names, *self._timed}  # reasons compare with won deals of the same stage
         return [item for item in self.needed(available) if item.name not in self.estimator.unread - read]
 
     def save(self, folder: Path) -> None:
@@ -157,6 +182,9 @@ class WinModel:
         self.estimator.save(folder / "estimator")
         (folder / "spread").mkdir()
         self.spread.save(folder / "spread")
+        if self.outlook is not None:
+            (folder / "outlook").mkdir()
+            self.outlook.save(folder / "outlook")
         data = {
             "estimator": self.estimator.kind,
             "calibration": {"kind": self.calibration.kind, **self.calibration.numbers()},
@@ -183,4 +211,5 @@ class WinModel:
             trained_before=data["trained_before"],
             recipe=data["recipe"],
             dated=data["dated"],
+            outlook=Outlook.load(folder / "outlook") if (folder / "outlook").is_dir() else None,
         )

@@ -14,6 +14,10 @@ from serving.reason_answers import DealReason
 
 NO_MODEL = "no model yet: win rates by stage are shown instead of scores"
 STAGE_RATE = "Win rate of its stage; only where there is no model yet."
+WITHIN = (
+    "Probability that it is won within 30 days of as_of. It never falls with the horizon, nor exceeds the win "
+    "probability; null in an export without dates, or where the model does not know when deals close."
+)
 NO_IMPORT = "no import yet: the store holds no opportunities"
 
 
@@ -61,6 +65,10 @@ class ScoreAnswer(Answer):
     win_probability: float = Field(ge=0, le=1, description="Probability that the deal, once closed, is won.")
     lower: float = Field(ge=0, le=1, description="Lower end of the interval that should hold the true probability.")
     upper: float = Field(ge=0, le=1, description="Upper end: wide where few similar deals have closed.")
+    won_within_30: float | None = Field(default=None, ge=0, le=1, description=WITHIN)
+    won_within_60: float | None = Field(default=None, ge=0, le=1, description="The same within 60 days.")
+    won_within_90: float | None = Field(default=None, ge=0, le=1, description="The same within 90 days.")
+    won_within_180: float | None = Field(default=None, ge=0, le=1, description="The same within 180 days.")
     band: Band = Field(description="high: odds at least twice the base rate's; low: at most half; medium: between.")
     base_rate: float = Field(ge=0, le=1, description="Share won among the rows that the model was trained on.")
     step_to_reference: float = Field(description="From the base rate to the probability that the reasons add to.")

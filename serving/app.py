@@ -38,29 +38,27 @@ from serving.errors import (
     UnavailableError,
     UnknownReportError,
 )
-from serving.front import Front, bounded_body, error_response
+from serving.forecast import Forecasts, add_forecast
+from serving.front import PAGE_HEADERS, Front, bounded_body, error_response
 from serving.history import add_history
 from serving.measures import Measures
 from serving.problems import details_of
 from serving.reason_routes import add_reasons
 from serving.reengagement import Reengagement, add_reengagement
 from serving.requests import DealsQuery, OneDealQuery, SentDeal
+from serving.review import ReviewSettings, add_review
 from serving.scorer import Current
 
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 INLINE_BYTES = 65_536
 """A body up to this size is scored where it was read: handing it to another thread would cost more than it saves."""
-REPORT_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; img-src data:; style-src 'unsafe-inline'; sandbox",
-    "X-Content-Type-Options": "nosniff",
-}
-"""A report is a file from MLflow's artifacts: whoever changed it there shall not have a script run from this server."""
 
 
 def create_app(
     store_url: str, registry: Registry, *, refresh_seconds: float = 2.0, max_deals: int = 1000,
     max_body_bytes: int = 20_000_000, allowed_hosts: Sequence[str] = LOOPBACK_NAMES,
-    taxonomies: Mapping[str, Taxonomy] | None = None, reengagement: Reengagement | None = None,
+    taxonomies: Mapping[str, Taxonomy] | None = None, reviews: ReviewSettings | None = None,
+    forecasts: Forecasts | None = None, reengagement: Reengagement | None = None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> FastAPI:  # fmt: skip
     """Make the app. It begins to look for the store and the champion when it starts, and stops when it ends.
@@ -73,6 +71,8 @@ def create_app(
         max_body_bytes: Largest body of a request.
         allowed_hosts: Accepted names in the Host header, without ports.
         taxonomies: The reasons in use, by kind of note; the built-in ones by default.
+        reviews: What win-loss reviews are made with; the defaults where absent.
+        forecasts: How forecasts are made: rates, fiscal year, limits.
         reengagement: How queues of lost deals are made; by default with the built-in reasons, kept in memory only.
         now: The clock.
     """
@@ -97,9 +97,11 @@ def create_app(
     _add_deals(app, champion, measures, lambda: micros(now()))
     add_history(app, champion)
     _add_score(app, champion, measures, lambda: micros(now()), max_deals, max_body_bytes)
+    add_forecast(app, champion, forecasts or Forecasts(), lambda: micros(now()))
     add_reasons(app, champion, lambda: micros(now()), max_deals, max_body_bytes)
     add_reengagement(app, champion, reengagement or Reengagement(), lambda: micros(now()))
     _add_models(app, champion)
+    add_review(app, champion, lambda: micros(now()), reviews or ReviewSettings())
     _add_state(app, champion, measures)
     return app
 
@@ -236,7 +238,7 @@ def _add_models(app: FastAPI, champion: Champion) -> None:
             raise UnavailableError(str(error)) from None
         except (UnknownVersionError, NoReportError) as error:
             raise UnknownReportError(str(error)) from None
-        return HTMLResponse(page, headers=REPORT_HEADERS)
+        return HTMLResponse(page, headers=PAGE_HEADERS)
 
 
 def _add_state(app: FastAPI, champion: Champion, measures: Measures) -> None:

@@ -16,6 +16,12 @@ from serving.measures import Measures
 
 log = logging.getLogger(__name__)
 
+PAGE_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; img-src data:; style-src 'unsafe-inline'; sandbox",
+    "X-Content-Type-Options": "nosniff",
+}
+"""Of pages: they show what people typed into a CRM, or are files from MLflow; no script shall run there."""
+
 
 def error_response(status: int, code: str, message: str) -> Response:
     """An error in the one shape of all."""

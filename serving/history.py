@@ -81,7 +81,7 @@ def add_history(app: FastAPI, champion: Champion) -> None:
             raise UnknownDealError(f"{deal_id[:100]!r}: the store holds no such deal")
         kept = _kept(champion, deal_id, HistoryQuery(limit=MOST_KEPT))
         try:
-            found = post_mortem(data.history, current.model, deal_id, kept)
+            found = post_mortem(data.history, current.model, deal_id, kept, champion.reasons.why(data))
         except NothingToTellError as error:
             raise DealOpenError(str(error)) from None
         answer = PostMortemAnswer.model_validate(found.to_json(query.inputs))

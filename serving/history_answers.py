@@ -84,10 +84,14 @@ class StepAnswer(PastScore):
 
 
 class StatedReasonAnswer(Answer):
-    """A reason that somebody gave for the outcome."""
+    """A reason for the outcome."""
 
-    source: Literal["picklist"] = Field(description="Where it stands.")
-    reason: str = Field(description="The reason, in that source's words.")
+    source: Literal["person", "note", "picklist"] = Field(
+        description="A person's answer to the deal's note, a model's reading of it, or what was picked in the CRM."
+    )
+    reason: str = Field(description="The taxonomy's name of it; of a picklist, the value as it was picked.")
+    probability: float | None = Field(description="That it is right, where a model read it.")
+    words: list[str] = Field(description="The words of the note that told it, where a model read it.")
 
 
 class SimilarAnswer(Answer):
@@ -108,7 +112,7 @@ class PostMortemAnswer(Answer):
     outcome: Literal["won", "lost"] = Field(description="How it ended.")
     created_at: datetime | None = Field(description="When it was entered, in UTC; null in an export without dates.")
     closed_at: datetime | None = Field(description="When it closed, in UTC; null in an export without dates.")
-    reasons: list[StatedReasonAnswer] = Field(description="Reasons that somebody gave for the outcome.")
+    reasons: list[StatedReasonAnswer] = Field(description="Why, by a person or the note, and as it was picked.")
     timeline: list[HappeningAnswer] = Field(description="What happened, in order.")
     steps: list[StepAnswer] = Field(description="The day after entry, Mondays, the close; empty without a model.")
     moves: list[StepAnswer] = Field(description="The steps with the largest changes, the largest first.")

@@ -11,6 +11,8 @@ from crm.labels import Label, history, labels
 from crm.notes import Note, NoteKey
 from crm.store import Store
 from crm.tables import NAT, moment
+from insights.postmortem import StatedReason, told_why
+from insights.reasons import Classify, answers
 from insights.reengagement.reasons import Reader
 from insights.settled import settle
 from insights.themes import themes_of
@@ -114,6 +116,20 @@ class Reasons:
         """Readings of notes that are sent, in their order."""
         model = self.model(kind)
         return [NoteReading.of(item, model.loaded.taxonomy, model.version) for item in model.loaded.classify(texts)]
+
+    def readers(self) -> dict[str, Classify]:
+        """What reads notes, by kind, where there is a champion."""
+        return {kind: model.loaded.classify for kind, model in self._models.items() if model is not None}
+
+    def why(self, data: CompanyData) -> Callable[[str, str], StatedReason | None]:
+        """What tells a post-mortem why a deal ended as it did."""
+        with closing(Store.open(self.store_url)) as store:
+            answered = answers(store, self.taxonomies)
+        return told_why(data.crm, self.taxonomies, answered, self.readers())
+
+    def versions(self) -> tuple[int | None, ...]:
+        """Versions of the champions, in the order of the kinds; None where there is none."""
+        return tuple(None if model is None else model.version for model in self._models.values())
 
     def of_deal(self, data: CompanyData, deal_id: str, status: str, as_of: int) -> DealReason | None:
         """The reason of a deal that had closed; None for one that was open."""

@@ -12,7 +12,7 @@ from crm.tables import FloatArray, IntArray
 from features.history import History
 from features.matrix import Snapshots, open_at
 from features.registry import Feature
-from models.scoring import BATCH, SHOWN, Scores, WinVersion, score_pairs
+from models.scoring import BATCH, SHOWN, WITHIN, Scores, WinVersion, score_pairs
 from serving.answers import (
     NO_IMPORT,
     NO_MODEL,
@@ -84,19 +84,21 @@ class Current:
                 current._answer(scores, 0, None, None)
         return current
 
-    def _score(self, history: History, pairs: Snapshots, as_of: int) -> Scores:
+    def _score(self, history: History, pairs: Snapshots, as_of: int, asked: IntArray | None = None) -> Scores:
         assert self.model is not None
         assert self.data is not None
-        return score_pairs(history, self.model.loaded, pairs, as_of if self.data.dated else None, self.features)
+        when = as_of if self.data.dated else None
+        return score_pairs(history, self.model.loaded, pairs, when, self.features, asked=asked)
 
     def _answer(self, scores: Scores, row: int, as_of: int | None, most: int | None) -> ScoreAnswer:
         assert self.model is not None
         assert self.data is not None
         win = self.model.loaded
         in_sample = scores.in_sample if as_of is None else self.data.dated and win.dated and as_of < win.trained_before
+        within = {} if scores.won_within is None else dict(zip(WITHIN, scores.won_within[row].tolist(), strict=True))
         return ScoreAnswer(
             win_probability=float(scores.p[row]), lower=float(scores.lower[row]), upper=float(scores.upper[row]),
-            band=scores.band.levels[scores.band.codes[row]],
+            **within, band=scores.band.levels[scores.band.codes[row]],
             base_rate=scores.base_rate, step_to_reference=scores.step, in_sample=in_sample,
             model_version=self.model.version,
             reasons=[ReasonAnswer(*reason) for reason in scores.reasons(row, most)],
@@ -241,7 +243,8 @@ class Current:
             return answers
         if self.model is None:
             return self._rates_of_posted(answers, group, data, history, pairs, order)
-        scores = self._score(history, pairs, 0)
+        moments = np.array([group[place].as_of for place in order], dtype=np.int64)
+        scores = self._score(history, pairs, 0, moments)
         for row, place in enumerate(order):
             score = self._answer(scores, row, group[place].as_of, None)
             answers[place] = answers[place].model_copy(update={"score": score})

@@ -11,15 +11,18 @@ from features.registry import Feature, features_of
 from models.calibration import Calibration, Platt
 from models.estimator import Estimator
 from models.explain import Described
+from models.outlook import Outlook, PastQuarter
+from models.timing import Hazards, StageHazards, Timing
 from models.uncertainty import Spread
 from models.win import WinModel
+from training.outlook import episodes_of
 
 
 def fit(
     crm: CrmData, estimator: Estimator, calibration: Calibration | None = None, *, cut: int | None = None,
-    without: tuple[str, ...] = (),
+    without: tuple[str, ...] = (), hazards: Hazards | None = None,
 ) -> WinModel:  # fmt: skip
-    """Fit on all deals that had closed before the cut.
+    """Fit on all deals that had closed before the cut; when deals close, on those still open too.
 
     Args:
         crm: The company's data.
@@ -27,11 +30,12 @@ def fit(
         calibration: From its log-odds to probabilities.
         cut: Microseconds; by default all is known.
         without: Features to leave out.
+        hazards: When deals close; by stage by default.
     """
     history = History(crm)
     cut = default_as_of(crm) if cut is None else cut
-    rows = grid(history, cut)
-    rows = rows.take(~np.isnan(history.won[rows.deal]) & (history.closed[rows.deal] < cut))
+    every = grid(history, cut)
+    rows = every.take(~np.isnan(history.won[every.deal]) & (history.closed[every.deal] < cut))
     features: list[Feature] = [item for item in features_of(history) if item.name not in without]
     matrix = build_matrix(history, features, rows)
     won = history.won[rows.deal]
@@ -39,5 +43,8 @@ def fit(
     by_name = {item.name: item for item in features}
     described = {name: Described.learn(by_name[name], matrix, won) for name in estimator.features}
     spread = Spread.learn(matrix, np.linspace(0.02, 0.3, matrix.n_rows))
+    timing = Timing(hazards or StageHazards(), "quick")
+    timing.hazards.fit(build_matrix(history, features, every), episodes_of(history, every, cut))
+    outlook = Outlook(timing, (PastQuarter(0, 1, 30, 10.0, 6.0, 12.0, 0.3),))
     return WinModel(estimator, calibration or Platt(0.9, 0.9, 0.05), described, spread, float(won.mean()), cut,
-                    estimator.kind)  # fmt: skip
+                    estimator.kind, outlook=outlook)  # fmt: skip

@@ -29,6 +29,7 @@ class TrainingData:
         won: Their outcomes.
         features: What was computed.
         data_hash: SHA-256 over rows, features and outcomes.
+        population: Every row of the weekly grid, those of open deals included.
         follow_up: How long rows could be followed, open deals' rows included; None without dates.
     """
 
@@ -39,6 +40,7 @@ class TrainingData:
     won: FloatArray
     features: list[Feature]
     data_hash: str
+    population: Snapshots
     follow_up: FollowUp | None
 
     @property
@@ -113,7 +115,7 @@ def prepare(crm: CrmData, cut: int) -> TrainingData:
     features = features_of(history)
     matrix = build_matrix(history, features, rows)
     won = history.won[rows.deal]
-    return TrainingData(history, cut, rows, matrix, won, features, _hash(history, rows, matrix, won),
+    return TrainingData(history, cut, rows, matrix, won, features, _hash(history, rows, matrix, won), every,
                         FollowUp(every.as_of, closed) if dated else None)  # fmt: skip
 
 

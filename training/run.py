@@ -19,6 +19,7 @@ from training.drift import Drift, drift_of
 from training.evaluation import CHAMPION, MODEL, Report, Tested, evaluate
 from training.gate import LEAST, Decision, Refused, check_enough, judge
 from training.leaks import ALARM_AUC, Leaks, check_leaks, rank_features
+from training.outlook import learn_outlook
 from training.recipes import BASE_RATE, BASELINES, STAGE_AGE, Recipe, recipes
 from training.search import Choice, Search, choose_recipe
 from training.splits import Fold, make_folds, split_kind
@@ -69,7 +70,8 @@ class Trained:
 def train(
     crm: CrmData, *, cut: int | None = None, threads: int = 1, least: int = LEAST,
     candidates: list[Recipe] | None = None, allowed: Collection[str] = (), champion: Recipe | None = None,
-    trials: int = 0, alarm: float = ALARM_AUC, progress: Progress = lambda _what, _share: None,
+    trials: int = 0, alarm: float = ALARM_AUC, fiscal_year_start: int = 1,
+    progress: Progress = lambda _what, _share: None,
 ) -> Trained:  # fmt: skip
     """Train a win model on what was known before a cut: nothing is stored or registered.
 
@@ -83,6 +85,7 @@ def train(
         champion: Recipe of the version that serves; it is refitted at the same origins, and must not be better.
         trials: Further recipes to try, proposed by Optuna.
         alarm: AUC above which the leak alarm does not believe a single feature.
+        fiscal_year_start: Month in which the company's year starts, 1 to 12, for forecasts of past quarters.
         progress: Told how far the run is.
 
     Raises:
@@ -132,8 +135,11 @@ def train(
     with _Timed(seconds, "usual values"):
         used = {item.name: item for item in data.features}
         described = {name: Described.learn(used[name], data.matrix, data.won) for name in estimator.features}
+    progress("when deals close", 0.94)
+    with _Timed(seconds, "timing"):
+        outlook = learn_outlook(search, served, threads, fiscal_year_start)
     model = WinModel(estimator, served.calibration, described, spread, float(data.won.mean()), cut, recipe.name,
-                     data.dated)  # fmt: skip
+                     data.dated, outlook)  # fmt: skip
     with _Timed(seconds, "evaluation"):
         tested = _tested(search, p | {MODEL: served.p}, recipe, model)
         report = evaluate(tested)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 _FORMULA = re.compile(r"[\s\x00-\x20\ufeff]*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]")
 _NUMBER = re.compile(r"[+-]?\d+(?:[.,]\d+)?(?:[eE][+-]?\d+)?")
@@ -20,7 +22,9 @@ def neutral(cell: str) -> str:
 
 def neutral_frame(frame: pd.DataFrame) -> pd.DataFrame:
     """A table whose text cells are all `neutral`; numbers and missing cells stay."""
-    text = [name for name in frame.columns if not (pd.api.types.is_numeric_dtype(frame[name]))]
+    from pandas.api.types import is_numeric_dtype  # pandas is slow to load, and most commands do without
+
+    text = [name for name in frame.columns if not is_numeric_dtype(frame[name])]
     return frame.assign(**{
         str(name): frame[name].map(lambda cell: neutral(cell) if isinstance(cell, str) else cell) for name in text
     })  # fmt: skip

@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from models.scoring import SHOWN, Scores, reason_text, score_frame
+from models.scoring import SHOWN, WITHIN, Scores, reason_text, score_frame
 from wonlost.csv_cells import neutral_frame
 
 SCHEMA = pa.schema([
@@ -18,6 +18,8 @@ SCHEMA = pa.schema([
     ("model_version", pa.int64()), ("reasons", pa.string()), ("in_sample", pa.bool_()),
     ("lower", pa.float64()), ("upper", pa.float64()),
 ])  # fmt: skip
+TIMED_SCHEMA = pa.schema([*SCHEMA, *((name, pa.float64()) for name in WITHIN)])
+"""The same, where the model knows when deals close."""
 
 Row = tuple[float, str, str, str]
 
@@ -54,7 +56,7 @@ class Extremes:
 
 
 def write_scores(
-    batches: Iterable[Scores], version: int, path: Path, n_extremes: int
+    batches: Iterable[Scores], version: int, path: Path, n_extremes: int, *, timed: bool
 ) -> tuple[int, dict[str, list[list[str]]]]:  # fmt: skip
     """Write scores to a CSV or Parquet file; it appears under its name only when it is whole.
 
@@ -65,28 +67,29 @@ def write_scores(
         version: The model's version.
         path: The file.
         n_extremes: How many of the most and of the least likely deals to keep for printing.
+        timed: Whether the scores say when.
 
     Returns:
         Number of deals, and the most and least likely.
     """
-    kept = Extremes(n_extremes)
+    kept, schema = Extremes(n_extremes), TIMED_SCHEMA if timed else SCHEMA
     part = path.with_name(f".{path.name}.part")
     path.parent.mkdir(parents=True, exist_ok=True)
     n = 0
     try:
         if path.suffix == ".csv":
             with part.open("w", newline="") as file:
-                pd.DataFrame(columns=SCHEMA.names).to_csv(file, index=False)
+                pd.DataFrame(columns=schema.names).to_csv(file, index=False)
                 for scores in batches:
                     n += len(scores)
                     kept.add(scores)
                     neutral_frame(score_frame(scores, version)).to_csv(file, index=False, header=False)
         else:
-            with pq.ParquetWriter(part, SCHEMA) as writer:
+            with pq.ParquetWriter(part, schema) as writer:
                 for scores in batches:
                     n += len(scores)
                     kept.add(scores)
-                    writer.write_table(pa.Table.from_pandas(score_frame(scores, version), SCHEMA, preserve_index=False))
+                    writer.write_table(pa.Table.from_pandas(score_frame(scores, version), schema, preserve_index=False))
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)

@@ -26,6 +26,9 @@ class Settings(BaseSettings):
         refresh_seconds: How often the server looks for a promotion or a new import.
         max_deals: Most deals that one request may send.
         max_body_bytes: Largest body of a request.
+        stale_days: Days of silence from which on an open deal needs a look.
+        pushes: Times its close date was pushed from which on it does.
+        contacts: Contacts up to which it hangs on a single thread.
         taxonomy: File of the loss reasons; by default the built-in one.
         sure_accuracy: Accuracy that readings of notes called `sure` are to have.
         win_taxonomy: File of the win reasons; by default the built-in one.
@@ -51,6 +54,9 @@ class Settings(BaseSettings):
     refresh_seconds: float = Field(default=2.0, gt=0)
     max_deals: int = Field(default=1000, ge=1)
     max_body_bytes: int = Field(default=20_000_000, ge=1)
+    stale_days: float = Field(default=30, gt=0)
+    pushes: int = Field(default=2, ge=1)
+    contacts: int = Field(default=1, ge=0)
     taxonomy: Path | None = None
     win_taxonomy: Path | None = None
     sure_accuracy: float = Field(default=0.85, gt=0.5, lt=1)

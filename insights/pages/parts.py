@@ -96,9 +96,9 @@ def number(value: float, digits: int = 4) -> str:
     return NOTHING if value != value else f"{value:.{digits}f}"
 
 
-def percent(value: float, digits: int = 0) -> str:
+def percent(value: float | None, digits: int = 0) -> str:
     """A share in per cent."""
-    return NOTHING if value != value else f"{100 * value:.{digits}f} %"
+    return NOTHING if value is None or value != value else f"{100 * value:.{digits}f} %"
 
 
 def gain_share(gain: Interval, of: float) -> str:

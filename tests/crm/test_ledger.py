@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import sqlalchemy as sa
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crm.importing import ImportReport
@@ -27,7 +28,8 @@ def some_rows(n: int, seed: int = 0, prefix: str = "D") -> Rows:
     stage = Coded(random.integers(-1, 3, n).astype(np.int32), ("Démo", "Proposal", "Unused before", "Never"))
     return Rows(tuple(f"{prefix}{number:07d}" for number in range(n)), p, p / 2, (1 + p) / 2,
                 {"amount": amount, "stage": stage, "age": random.random(n)}, ("age", "stage", "amount", "unread"),
-                np.column_stack([random.normal(size=(n, 3)), np.zeros(n)]))  # fmt: skip
+                np.column_stack([random.normal(size=(n, 3)), np.zeros(n)]), (30, 90),
+                np.column_stack([p / 3, p / 2]))  # fmt: skip
 
 
 def made(as_of: int = 10, imported_at: int = 5, digest: str = "abc", version: int = 1) -> Made:
@@ -45,6 +47,8 @@ def assert_same(found: Rows, kept: Rows) -> None:
     assert np.array_equal(found.p, kept.p), "probabilities are kept to the last bit"
     assert found.lower == pytest.approx(kept.lower, rel=1e-6)
     assert found.upper == pytest.approx(kept.upper, rel=1e-6)
+    assert found.horizons == kept.horizons
+    assert found.within == pytest.approx(kept.within, rel=1e-6)
     assert found.names == kept.names
     assert found.contributions == pytest.approx(kept.contributions, rel=1e-6, abs=1e-30)
     assert set(found.values) == set(kept.values)
@@ -70,14 +74,26 @@ def test_a_run_comes_back_as_it_was_kept(store: Store) -> None:
     scores = scores_of(store, run)
     assert scores.deal_ids == rows.deal_ids
     assert np.array_equal(scores.p, rows.p)
+    assert scores.within == pytest.approx(rows.within, rel=1e-6)
     assert scores.values == {}
 
 
+def test_scores_that_do_not_say_when_are_kept_too(store: Store) -> None:
+    whole = some_rows(PART + 3)
+    rows = replace(whole, horizons=(), within=np.zeros((0, 0)))
+    run = keep(store, rows, made())
+    assert scores_of(store, run).horizons == ()
+    for found, kept in zip(rows_of(store, run), (rows.take(np.arange(PART)), rows.take(np.arange(PART, PART + 3))),
+                           strict=True):  # fmt: skip
+        assert_same(found, kept)
+
+
+@settings(max_examples=20)
 @given(st.lists(st.text(min_size=1, max_size=8), min_size=1, max_size=20, unique=True), st.integers(0, 2**32))
 def test_any_ids_and_any_batches_come_back(ids: list[str], seed: int) -> None:
     ids = sorted(text for text in ids if text.isprintable()) or ["a"]
     rows = some_rows(len(ids), seed)
-    rows = Rows(tuple(ids), rows.p, rows.lower, rows.upper, rows.values, rows.names, rows.contributions)
+    rows = replace(rows, deal_ids=tuple(ids))
     with Store.open("sqlite://") as store:
         keeping = Keeping(store, made())
         half = len(ids) // 2

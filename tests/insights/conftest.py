@@ -18,6 +18,7 @@ from crm.simulate import simulate, write
 from crm.store import Store
 from crm.tables import CrmData, micros
 from features.history import History
+from features.matrix import default_as_of
 from models.average import Average
 from models.calibration import Beta, Isotonic
 from models.kept import facts_of, kept_rows
@@ -26,6 +27,7 @@ from models.reasons import Classifier, ReasonModel, Recipe, Thresholds
 from models.scoring import WinVersion, score_open
 from models.taxonomy import Reason, Taxonomy
 from models.trees import Trees, TreeSize
+from models.win import WinModel
 from tests.fitting import fit
 
 LEARNT = {
@@ -95,6 +97,21 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Company:
     return Company(folder / "store.db", crm, History(crm), models)
 
 
+@dataclass(frozen=True)
+class World:
+    """What a forecast is made from: a company, a model of it, and the moment by which all of it is known."""
+
+    crm: CrmData
+    history: History
+    model: WinModel
+    now: int
+
+
+@pytest.fixture(scope="session")
+def world(company: Company) -> World:
+    return World(company.crm, company.history, company.models[1].loaded, default_as_of(company.crm))
+
+
 @pytest.fixture
 def store(company: Company, tmp_path: Path) -> Iterator[Store]:
     """The company's store, a copy of a test's own."""
@@ -119,3 +136,23 @@ def keep(company: Company, store: Store) -> Keep:
         return keeping.finish()
 
     return run
+
+
+# -- a company with a longer history ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def simulated_store(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """URL of a store with a simulated CRM."""
+    folder = tmp_path_factory.mktemp("review")
+    write(simulate(1500, 8), folder / "export")
+    url = f"sqlite:///{folder / 'crm.db'}"
+    with Store.open(url) as store:
+        import_export([folder / "export"], load_mapping(folder / "export" / "mapping.toml"), store)
+    return url
+
+
+@pytest.fixture(scope="session")
+def simulated_crm(simulated_store: str) -> CrmData:
+    with Store.open(simulated_store) as store:
+        return store.load()

@@ -18,7 +18,7 @@ from features.matrix import WEEK
 from features.records import NEVER
 from insights.changes import Said, said_at
 from insights.errors import NothingToTellError
-from insights.postmortem import moments_of, post_mortem
+from insights.postmortem import StatedReason, moments_of, post_mortem
 from insights.similar import similar
 from insights.timeline import timeline
 from models.logistic import Logistic
@@ -95,6 +95,11 @@ def test_reasons_moments_and_no_model() -> None:
     assert (found.steps, found.moves, found.similar, found.learned_from) == ((), (), (), False)
     assert "no model yet" in found.notes[0]
     assert post_mortem(history, None, "b").reasons == ()
+    read = StatedReason("note", "Price", 0.7, ("too dear",))
+    asked: list[tuple[str, str]] = []
+    told = post_mortem(history, None, "a", why=lambda deal, kind: asked.append((deal, kind)) or read)
+    assert asked == [("a", "loss")]
+    assert told.reasons == (read, *found.reasons)
     days = [f"{np.datetime64(at, 'us')}"[:10] for at in moments_of(history, 0).tolist()]
     assert days == ["2024-01-04", "2024-01-08", "2024-01-15", "2024-01-22", "2024-01-29", "2024-02-01"]
 

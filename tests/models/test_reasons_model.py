@@ -168,9 +168,11 @@ def test_saved_and_loaded_it_reads_the_same(which: str, tmp_path: Path, request:
     digest = save_bundle(model, tmp_path / "b")
     again = load_bundle(tmp_path / "b", digest, kind=ReasonModel)
     notes = [*ODD.values(), "no budget. Preis zu hoch"]
-    for found, expected in zip(again.classify(notes), model.classify(notes), strict=True):
-        assert (found.reason, found.status, found.text) == (expected.reason, expected.status, expected.text)
-        assert found.probability == pytest.approx(expected.probability, rel=1e-5)  # sentence vectors are float32
+    readings = zip(model.classify(notes), again.classify(notes), strict=True)
+    for before, after in readings:  # a vector from another batch differs in its last bits
+        assert replace(after, probability=0.0, further=()) == replace(before, probability=0.0, further=())
+        assert after.probability == pytest.approx(before.probability, rel=1e-5)
+        assert dict(after.further) == pytest.approx(dict(before.further), rel=1e-5)
     assert again.taxonomy.digest == model.taxonomy.digest
 
 

@@ -64,6 +64,16 @@ def test_a_changed_bundle_is_not_loaded(model: WinModel, tmp_path: Path, spoil, 
         load_bundle(tmp_path / "b", digest)
 
 
+def test_asking_before_anything_was_registered_makes_no_database(tmp_path: Path) -> None:
+    registry = Registry(f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path / "cache")
+    assert registry.versions() == []
+    with pytest.raises(NoChampionError):
+        registry.champion()
+    with pytest.raises(UnknownVersionError):
+        registry.promote(1)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_registry_that_cannot_be_reached_says_so(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").write_text("this is no database")
     with pytest.raises(RegistryUnavailableError, match="cannot be used"):

@@ -19,6 +19,7 @@ from models.average import Average
 from models.bundle import save_bundle
 from models.logistic import Logistic
 from models.registry import DIGEST, NAME, Registry, quiet_mlflow
+from models.timing import MeanHazards, StageHazards, TreeHazards
 from models.trees import Trees, TreeSize
 from models.win import WinModel
 from serving.app import create_app
@@ -73,7 +74,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
         import_export([folder / "export"], mapping, store, imported_at=datetime(2025, 6, 30, tzinfo=UTC))
         crm = store.load()
     size = TreeSize(trees=30, leaves=7, depth=4, min_rows=20)
-    models = {1: fit(crm, Average([Logistic(), Trees(size)])), 2: fit(crm, Logistic()), 3: fit(crm, Logistic(0.01))}
+    timing = MeanHazards([StageHazards(), TreeHazards(size)])
+    models = {1: fit(crm, Average([Logistic(), Trees(size)]), hazards=timing), 2: fit(crm, Logistic()),
+              3: fit(crm, Logistic(0.01))}  # fmt: skip
     _register(models, folder)
     changed = folder / "mlflow3" / "data" / "bundle" / "win.json"
     changed.write_text(changed.read_text().replace('"base_rate": 0', '"base_rate": 1', 1))

@@ -26,9 +26,10 @@ POSTMORTEM = "/v1/deals/{deal_id}/postmortem"
 MARK = "/v1/re-engagement/{deal_id}/mark"
 EXPECTED: dict[str, set[str]] = {
     "/v1/deals": {"422"}, "/v1/deals/{deal_id}": {"404", "422"}, "/v1/score": {"413", "415", "422"},
-    PAST: {"404", "422", "503"}, POSTMORTEM: {"404", "409", "422", "503"},
+    "/v1/forecast": {"422"}, PAST: {"404", "422", "503"}, POSTMORTEM: {"404", "409", "422", "503"},
     "/v1/models": {"503"}, REPORT: {"404", "422", "503"}, "/healthz": set(), "/readyz": {"503"}, "/metrics": set(),
     "/v1/loss-reasons/classify": {"413", "415", "422", "503"}, "/v1/win-reasons/classify": {"413", "415", "422", "503"},
+    "/v1/review": {"422", "503"},
     "/v1/reviews": {"422", "503"}, "/v1/reviews/{note_id}": {"404", "422", "503"}, "/v1/themes": {"422", "503"},
     "/v1/re-engagement": {"422", "503"}, MARK: {"404", "413", "415", "422", "503"},
 }  # fmt: skip
@@ -62,7 +63,8 @@ def test_every_field_that_is_sent_or_answered_says_what_it_is(document: dict[str
     schemas = document["components"]["schemas"]
     for name in ("DealState", "ScoreAnswer", "ReasonAnswer", "DealAnswer", "HistoryAnswer", "KeptScore", "ChangeAnswer",
                  "PostMortemAnswer", "StepAnswer", "SimilarAnswer", "PostedScore", "SentOpportunities", "SentDeal",
-                 "SentNote", "SentAnswer", "NoteReading", "DealReason", "ReviewAnswer", "LostDeal", "QueueAnswer",
+                 "SentNote", "SentAnswer", "NoteReading", "DealReason", "ReviewAnswer", "ForecastAnswer", "LineAnswer",
+                 "WaterfallAnswer", "HealthList", "CoverageAnswer", "LostDeal", "QueueAnswer",
                  "MarkAnswer"):  # fmt: skip
         for field, schema in schemas[name]["properties"].items():
             assert schema.get("description") or "$ref" in schema or "anyOf" in schema, f"{name}.{field}"

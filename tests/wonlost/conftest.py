@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+import shutil
 from pathlib import Path
 
 import pytest
 
-WONLOST = Path(sys.executable).with_name("wonlost")
-
-
-def wonlost(var: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("WONLOST_", "MLFLOW_"))}
-    return subprocess.run(
-        [WONLOST, *map(str, arguments)], env={**kept, "WONLOST_VAR": str(var), "WONLOST_THREADS": "1"},
-        capture_output=True, text=True, check=False, cwd=var,
-    )  # fmt: skip
+from tests.commands import wonlost
 
 
 @pytest.fixture(scope="session")
-def line(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which a simulated CRM was imported and a champion trained."""
-    var = tmp_path_factory.mktemp("line")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which a simulated CRM was imported and a champion trained; to be copied before it is changed."""
+    var = tmp_path_factory.mktemp("trained")
     for arguments in (
         ("simulate", "--deals", "600", "--seed", "3", "--difficulty", "0.5", "--no-truth", "--out", "export"),
         ("import", "export"),
@@ -35,3 +25,9 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert "base rate" in done.stdout
     assert "simulated data" in done.stderr
     return var
+
+
+@pytest.fixture(scope="module")
+def line(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of it for one file of tests."""
+    return Path(shutil.copytree(trained, tmp_path_factory.mktemp("line") / "var"))

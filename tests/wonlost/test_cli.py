@@ -5,13 +5,22 @@ from __future__ import annotations
 import html
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from tests.wonlost.conftest import wonlost
+from tests.commands import wonlost
+
+
+def test_the_installed_script_lists_its_commands() -> None:
+    script = Path(sys.executable).with_name("wonlost")
+    done = subprocess.run([script, "--help"], capture_output=True, text=True, check=True)
+    for command in ("import", "train", "score", "explain", "classify", "review", "serve"):
+        assert f" {command} " in done.stdout
 
 
 @pytest.mark.slow

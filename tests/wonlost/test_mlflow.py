@@ -22,7 +22,7 @@ from features.history import History
 from features.matrix import build_matrix, default_as_of, open_at
 from features.registry import features_of
 from models.registry import quiet_mlflow
-from tests.wonlost.conftest import wonlost
+from tests.commands import wonlost
 
 
 @pytest.fixture(scope="module")

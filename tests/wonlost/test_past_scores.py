@@ -13,18 +13,17 @@ import pytest
 from crm.ledger import runs
 from crm.store import Store
 from models.registry import Registry
-from tests.wonlost.conftest import wonlost
+from tests.commands import wonlost
 
 DAYS = ("2026-03-30", "2026-04-27", "2026-06-01", "2026-07-06", "2026-08-03")
 
 
 @pytest.fixture(scope="module")
-def past(line: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the line whose champion was trained half a year before the end, with some runs kept."""
-    var = tmp_path_factory.mktemp("past") / "var"
-    shutil.copytree(line, var)
-    trained = wonlost(var, "train", "--as-of", "2026-03-30", "--force", "for a test")
-    assert trained.returncode == 0, trained.stdout + trained.stderr
+def past(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A line whose champion was trained half a year before the end, with some runs kept."""
+    var = Path(shutil.copytree(trained, tmp_path_factory.mktemp("past") / "var"))
+    again = wonlost(var, "train", "--as-of", "2026-03-30", "--force", "for a test")
+    assert again.returncode == 0, again.stdout + again.stderr
     for day in DAYS:
         done = wonlost(var, "score", "--as-of", day, "--out", f"{day}.csv")
         assert done.returncode == 0, done.stderr

@@ -9,7 +9,7 @@ import pytest
 
 from models.errors import TaxonomyError
 from models.taxonomy import default_taxonomy, load_taxonomy, parse_taxonomy
-from tests.wonlost.conftest import wonlost
+from tests.commands import wonlost
 from wonlost.cli.console import taxonomy_of
 from wonlost.reference import DOCS
 from wonlost.settings import Settings

@@ -18,7 +18,7 @@ from models.reasons.vectors import Vocabulary, least_rows, rarity
 from training.reasons.rows import Rows
 
 FOLDS = 4
-MOST_TO_CHOOSE = 2_000
+MOST_TO_CHOOSE = 3_600
 """Labelled notes that a recipe is chosen on: the choice is coarse, and the time grows with them."""
 
 LEAST_LABELS = 20
@@ -27,7 +27,7 @@ LEAST_LABELS = 20
 UNEVEN = 3.0
 """Ratio of the most frequent reason to the middle one from which weighing rare reasons up further is tried."""
 
-PENALTIES = (10.0, 3.0, 30.0)
+PENALTIES = (10.0, 3.0, 1.0, 30.0)
 BALANCES = (0.5, 0.75)
 
 DEFAULT_SHARE = 0.7
@@ -73,6 +73,7 @@ class CrossValidation:
 
     def __init__(self, rows: Rows, encoder: SentenceEncoder | None = None, seed: int = 0) -> None:
         self.rows = rows
+        self.encoder = encoder
         self.vocabulary = Vocabulary.learn(rows.texts, least=1)
         self.counts = self.vocabulary.count(rows.texts)
         self.sentences = None if encoder is None else encoder(rows.texts)
@@ -96,7 +97,7 @@ class CrossValidation:
         for number in range(FOLDS):
             out = fold == number
             learn = np.concatenate([always, asked[~out]])
-            seen, unseen = self._vectors(learn, asked[out])
+            seen, unseen = self._vectors(learn, self.counts[asked[out]])
             words = Design(seen)
             sentences = None if self.sentences is None else Design(self.sentences[learn])
             for recipe, scores in zip(recipes, found, strict=True):
@@ -106,17 +107,35 @@ class CrossValidation:
                     scores.sentences[out] = lines(self.sentences[asked[out]])
         return found
 
+    def scores_of(self, texts: Sequence[str], recipe: Recipe, asked: IntArray, always: IntArray) -> Scores:
+        """Scores of other texts, by a fit on as many rows as the scores of those asked for come from.
+
+        Args:
+            texts: Cleaned texts that are no rows.
+            recipe: Settings of the fit.
+            asked: Rows, of which all folds but one are learnt from, shape (n_asked,).
+            always: Rows that are always learnt from.
+        """
+        fold = folds(self.rows.reason[asked], FOLDS, self._seed)
+        learn = np.concatenate([always, asked[fold != 0]])
+        seen, unseen = self._vectors(learn, self.vocabulary.count(texts))
+        words = self._lines(Design(seen), learn, recipe, recipe.c)(unseen)
+        if self.encoder is None or self.sentences is None:
+            return Scores(words, None)
+        lines = self._lines(Design(self.sentences[learn]), learn, recipe, recipe.encoder_c)
+        return Scores(words, lines(self.encoder(texts)))
+
     def _lines(self, design: Design, learn: IntArray, recipe: Recipe, c: float) -> Lines:
         reason = self.rows.reason[learn]
         weight = np.where(learn < self.rows.n_taxonomy, recipe.taxonomy, 1.0)
         weight = weight * balanced(reason, self.rows.n_reasons, recipe.balance)
         return fit_lines(design, reason, self.rows.n_reasons, weight, c)
 
-    def _vectors(self, learn: IntArray, out: IntArray) -> tuple[csr_matrix, csr_matrix]:
+    def _vectors(self, learn: IntArray, out: csr_matrix) -> tuple[csr_matrix, csr_matrix]:
         counts = self.counts[learn]
         df = np.bincount(counts.indices, minlength=counts.shape[1]).astype(np.float64)
         idf = np.where(df >= least_rows(len(learn)), rarity(df, len(learn)), 0.0)
-        seen, unseen = (self.vocabulary.weighed(part, idf) for part in (counts, self.counts[out]))
+        seen, unseen = (self.vocabulary.weighed(part, idf) for part in (counts, out))
         seen.eliminate_zeros()
         return seen, unseen
 
@@ -171,21 +190,27 @@ def quality(scores: Scores, reason: IntArray) -> float:
     return (float(np.mean(said == reason)) + float(f1_score(reason, said, average="macro", zero_division=0.0))) / 2
 
 
-def fit_scales(scores: Scores, reason: IntArray) -> Scales:
+def fit_scales(scores: Scores, reason: IntArray, weight: FloatArray | None = None) -> Scales:
     """The scales under which the reasons that were given are most probable.
 
     Maximum a posteriori: the logarithm of each scale is expected at its default, give or take `_PULL`.
+
+    Args:
+        scores: Of the rows, by lines that did not see them.
+        reason: Reason of each.
+        weight: What each row counts; 1 by default.
     """
     start = Scales() if scores.sentences is None else Scales(1.0, 1.0)
     parts = [scores.words] if scores.sentences is None else [scores.words, scores.sentences]
     rows = np.arange(len(reason))
+    w = np.ones(len(reason)) if weight is None else weight
 
     def loss(x: FloatArray) -> tuple[float, FloatArray]:
         scale = np.exp(x)
         log_p = log_softmax(sum((s * part for s, part in zip(scale, parts, strict=True)), np.zeros_like(parts[0])))
         p = np.exp(log_p)
-        value = -log_p[rows, reason].sum() + float(np.sum(x**2)) / (2 * _PULL**2)
-        slope = [scale[n] * (np.sum(p * part) - part[rows, reason].sum()) for n, part in enumerate(parts)]
+        value = -float(w @ log_p[rows, reason]) + float(np.sum(x**2)) / (2 * _PULL**2)
+        slope = [scale[n] * (w @ (np.sum(p * part, axis=1) - part[rows, reason])) for n, part in enumerate(parts)]
         return float(value), np.array(slope) + x / _PULL**2
 
     first = np.log([start.words] if scores.sentences is None else [start.words, start.sentences])
@@ -193,24 +218,33 @@ def fit_scales(scores: Scores, reason: IntArray) -> Scales:
     return Scales(float(found[0]), float(found[1]) if len(parts) > 1 else 0.0)
 
 
-def calibrated(scores: Scores, reason: IntArray, seed: int = 0) -> tuple[Scales, FloatArray]:
+def calibrated(
+    scores: Scores, reason: IntArray, seed: int = 0, weight: FloatArray | None = None
+) -> tuple[Scales, FloatArray]:  # fmt: skip
     """Scales and out-of-fold log-probabilities: each half is calibrated by the other.
 
-    The calibration is kept only if it lowers log-loss there. Its sample is the labelled notes as they came, never one
-    made even between reasons.
+    The calibration is kept only if it lowers log-loss there. Its sample is the labelled notes as they came, or weighed
+    to look like all notes, never one made even between reasons.
+
+    Args:
+        scores: Out-of-fold scores.
+        reason: Reason of each.
+        seed: Of the halves.
+        weight: What each row counts; 1 by default.
 
     Returns:
         Scales fitted on all rows, and log-probabilities, shape (n_rows, n_reasons).
     """
     plain = Scales() if scores.sentences is None else Scales(1.0, 1.0)
     half = folds(reason, 2, seed + 1)
+    w = np.ones(len(reason)) if weight is None else weight
     log_p = np.empty_like(scores.words)
     for number in (0, 1):
         learn, out = np.flatnonzero(half != number), np.flatnonzero(half == number)
-        scales = fit_scales(scores.take(learn), reason[learn]) if len(learn) else plain
+        scales = fit_scales(scores.take(learn), reason[learn], w[learn]) if len(learn) else plain
         log_p[out] = scores.take(out).log_probabilities(scales)
     rows = np.arange(len(reason))
     before = scores.log_probabilities(plain)
-    if log_p[rows, reason].sum() > before[rows, reason].sum():
-        return fit_scales(scores, reason), log_p
+    if w @ log_p[rows, reason] > w @ before[rows, reason]:
+        return fit_scales(scores, reason, w), log_p
     return plain, before

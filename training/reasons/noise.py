@@ -30,10 +30,12 @@ class Flag:
 def probable_mislabels(
     p: FloatArray, given: IntArray, also: Sequence[frozenset[int]] | None = None
 ) -> tuple[Flag, ...]:  # fmt: skip
-    """Confident learning (Northcutt, Jiang and Chuang 2021): labels that confidently belong to another reason.
+    """Confident learning (Northcutt, Jiang and Chuang 2021), pruned by noise rate: how many of each kind, then which.
 
     A note belongs confidently to reason j when its probability of j is at least the mean probability of j among the
-    notes that are labelled j. Flagged is a note whose most probable confident reason is another than its label.
+    notes labelled j; of several such j the most probable counts. Counting labels against those, scaled to the number of
+    each label, estimates how many notes labelled i are really j. That many are flagged: those with the largest
+    probability of j less that of i, if it is larger at all.
 
     Args:
         p: Out-of-fold probabilities, shape (n_notes, n_reasons).
@@ -48,10 +50,19 @@ def probable_mislabels(
     own = np.bincount(given, p[np.arange(len(given)), given], minlength=n_reasons)
     threshold = np.where(count > 0, own / np.maximum(count, 1), np.inf)
     confident = np.where(p >= threshold, p, -1.0)
-    said = confident.argmax(axis=1)
-    flags = []
-    for row in np.flatnonzero((said != given) & (confident.max(axis=1, initial=-1.0) > 0)).tolist():
-        if also is None or int(said[row]) not in also[row]:
-            doubt = float(p[row, said[row]] - p[row, given[row]])
-            flags.append(Flag(row, int(given[row]), int(said[row]), doubt))
-    return tuple(sorted(flags, key=lambda flag: (-flag.doubt, flag.row)))
+    counted = confident.max(axis=1, initial=-1.0) > 0
+    joint = np.zeros((n_reasons, n_reasons))
+    np.add.at(joint, (given[counted], confident.argmax(axis=1)[counted]), 1)
+    joint *= (count / np.maximum(joint.sum(axis=1), 1))[:, None]
+    flags: dict[int, Flag] = {}
+    for label, said in np.argwhere(joint >= 0.5).tolist():
+        if label == said:
+            continue
+        rows = np.flatnonzero(given == label)
+        margin = p[rows, said] - p[rows, label]
+        for place in np.argsort(-margin, kind="stable")[: round(joint[label, said])].tolist():
+            row, doubt = int(rows[place]), float(margin[place])
+            known = flags.get(row)
+            if doubt > 0 and (also is None or said not in also[row]) and (known is None or doubt > known.doubt):
+                flags[row] = Flag(row, label, said, doubt)
+    return tuple(sorted(flags.values(), key=lambda flag: (-flag.doubt, flag.row)))

@@ -52,6 +52,10 @@ def _card(trained: TrainedReasons) -> Section:
     else:
         items.append(f"Readings called sure were right in {percent(limits.stated)} of answered notes that it had not "
                      f"learnt from; {percent(limits.coverage)} of them were sure. The rest is for review, or unclear.")
+        if trained.n_notes > report.n_labels:
+            items.append("People are asked about hard notes more often than about easy ones, so in these two figures, "
+                         "and in the calibration, each answered note weighs as many notes as are like it; together "
+                         f"they tell as much as {report.effective:,.0f} notes drawn at random.")
     if trained.picked is not None:
         share, n = trained.picked
         items.append(f"The CRM's picklist agreed with people in {percent(share)} of {n:,} answered notes with a pick "

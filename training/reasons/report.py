@@ -66,6 +66,8 @@ class FitReport:
         log_loss: Mean log-loss, calibrated, in nats.
         log_loss_before: The same before calibration.
         flags: Labels that are probably wrong, the most doubtful first.
+        effective: Notes drawn at random from all notes that would tell as much for calibration and thresholds as the
+            labelled ones, weighed to look like all, do (`training.reasons.natural`).
     """
 
     taxonomy: Taxonomy
@@ -81,6 +83,7 @@ class FitReport:
     log_loss: float
     log_loss_before: float
     flags: tuple[Flag, ...]
+    effective: float
 
     @property
     def accuracy(self) -> float:

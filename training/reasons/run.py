@@ -20,6 +20,8 @@ from training.reasons.learning import Point, learning_curve
 
 MOST_FOR_TEMPLATES = 20_000
 """Notes in which pasted templates are looked for."""
+MOST_UNANSWERED = 2_000
+"""Unanswered notes, drawn at random, that answered ones are weighed to look like."""
 SEED = 0
 
 
@@ -76,18 +78,23 @@ def train_reasons(
     answered = [note for note in notes if note.key in answers]
     labels = [answers[note.key].reasons for note in answered]
     texts, names, templates = [note.text for note in answered], rivals(crm), templates_of(notes)
+    unanswered = [note.text for note in notes if note.key not in answers]
+    drawn = np.random.default_rng(SEED).permutation(len(unanswered))[:MOST_UNANSWERED]
+    beside = [unanswered[row] for row in np.sort(drawn)]
 
-    def fit(recipe: Recipe | None, rows: Sequence[int] = range(len(answered))) -> Fitted:
+    def fit(
+        recipe: Recipe | None, rows: Sequence[int] = range(len(answered)), beside: Sequence[str] = beside
+    ) -> Fitted:  # fmt: skip
         return fit_reasons(
             [texts[row] for row in rows], [labels[row] for row in rows], taxonomy, encoder=encoder, rivals=names,
-            templates=templates, settings=FitSettings(wanted=wanted, recipe=recipe, seed=SEED),
+            templates=templates, unanswered=beside, settings=FitSettings(wanted=wanted, recipe=recipe, seed=SEED),
         )  # fmt: skip
 
     fitted = fit(None)
     refitted = None if champion is None or champion.recipe is None else fit(champion.recipe).report
     deals = np.unique([note.key.opportunity_id for note in answered], return_inverse=True)[1].astype(np.int64)
     verdict = judge(fitted.report, deals, champion, refitted)
-    learning = learning_curve(fitted.report, lambda rows: fit(fitted.report.recipe, rows.tolist()).report, SEED)
+    learning = learning_curve(fitted.report, lambda rows: fit(fitted.report.recipe, rows.tolist(), ()).report, SEED)
     return TrainedReasons(taxonomy.kind, fitted, answered, len(notes), cut, verdict, learning,
                           _picked(answered, labels, taxonomy), crm.process.simulated)  # fmt: skip
 

@@ -23,9 +23,23 @@ app = typer.Typer(
 
 
 def _add_commands() -> None:
-    from wonlost.cli import audit, data, postmortem, reasons, reengage, registry, reviews, scoring, taxonomy, training
+    from wonlost.cli import (
+        audit,
+        data,
+        forecast,
+        postmortem,
+        reasons,
+        reengage,
+        registry,
+        review,
+        reviews,
+        scoring,
+        taxonomy,
+        training,
+    )
 
-    for module in (data, training, scoring, audit, postmortem, registry, taxonomy, reasons, reviews, reengage):
+    for module in (data, training, scoring, forecast, reengage, audit, review, postmortem, registry, taxonomy, reasons,
+                   reviews):  # fmt: skip
         module.add_to(app)
 
 

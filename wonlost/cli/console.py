@@ -14,13 +14,15 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from crm.tables import CrmData, micros, moment
-from models.errors import TaxonomyError
+from insights.money import Rates, read_rates
+from models.errors import ModelError, NoChampionError, TaxonomyError
 from models.registry import NAME, REASONS, Registry, Version
 from models.taxonomy import Taxonomy, default_taxonomy, load_taxonomy
 from wonlost.settings import Settings
 
 if TYPE_CHECKING:
     from crm.store import Store
+    from insights.reasons import Classify
     from models.reasons import ReasonModel, SentenceEncoder
 
 WIDE = None if sys.stdout.isatty() else 240
@@ -79,6 +81,19 @@ def load_reasons(chosen: Settings, kind: str = "loss") -> tuple[ReasonModel, Ver
     return model, version
 
 
+def readers_of(chosen: Settings) -> dict[str, Classify]:
+    """What reads notes, by kind, where there is a champion within reach; the others are told in a line."""
+    found: dict[str, Classify] = {}
+    for kind in REASONS:
+        try:
+            found[kind] = load_reasons(chosen, kind)[0].classify
+        except NoChampionError:
+            continue
+        except ModelError as error:
+            err.print(f"note: notes are not read: {error}", markup=False)
+    return found
+
+
 def taxonomy_of(chosen: Settings, kind: str) -> Taxonomy:
     """The reasons in use, of `loss` or of `win`: the company's own file, or the built-in one.
 
@@ -93,6 +108,15 @@ def taxonomy_of(chosen: Settings, kind: str) -> Taxonomy:
         setting = {"loss": "WONLOST_TAXONOMY", "win": "WONLOST_WIN_TAXONOMY"}[kind]
         raise TaxonomyError(f"{path}: its kind is {found.kind!r}, but {setting} needs one of kind {kind!r}")
     return found
+
+
+def rates_of(chosen: Settings) -> Rates | None:
+    """What amounts are converted by; None where no rates are set.
+
+    Raises:
+        RatesError: The file cannot be used.
+    """
+    return read_rates(chosen.rates) if chosen.rates is not None else None
 
 
 @contextmanager

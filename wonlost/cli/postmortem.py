@@ -10,10 +10,22 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from crm.tables import moment
-from wonlost.cli.console import SIMULATED, StoreOption, err, open_store, out, registry_of, settings, table
+from models.taxonomy import BUILT_IN
+from wonlost.cli.console import (
+    SIMULATED,
+    StoreOption,
+    err,
+    open_store,
+    out,
+    readers_of,
+    registry_of,
+    settings,
+    table,
+    taxonomy_of,
+)
 
 if TYPE_CHECKING:
-    from insights.postmortem import PostMortem, Step
+    from insights.postmortem import PostMortem, StatedReason, Step
     from insights.timeline import Happening
 
 INPUTS = 4
@@ -29,13 +41,16 @@ def postmortem(
     from crm.ledger import rows_of_deal
     from features.history import History
     from insights.changes import Said
-    from insights.postmortem import post_mortem
+    from insights.postmortem import post_mortem, told_why
+    from insights.reasons import answers
     from models.errors import NoChampionError
     from models.scoring import WinVersion
 
     chosen = settings(store)
     with open_store(chosen) as opened:
-        history = History(opened.load())
+        crm = opened.load()
+        taxonomies = {kind: taxonomy_of(chosen, kind) for kind in BUILT_IN}
+        answered = answers(opened, taxonomies)
         kept = [Said.kept(run, rows) for run, rows in rows_of_deal(opened, deal)]
     registry = registry_of(chosen)
     model = None
@@ -44,18 +59,26 @@ def postmortem(
         model = WinVersion(version.number, version.digest, registry.load(version))
     except NoChampionError:
         pass
-    found = post_mortem(history, model, deal, kept)
+    why = told_why(crm, taxonomies, answered, readers_of(chosen))
+    found = post_mortem(History(crm), model, deal, kept, why)
     if form == "json":
         typer.echo(json.dumps(found.to_json(), indent=1))
         return
     _print(found)
 
 
+def _why(item: StatedReason) -> str:
+    if item.probability is None:
+        return f"{item.reason} ({item.source})"
+    words = ", ".join(f'"{word}"' for word in item.words)
+    return f"{item.reason} ({100 * item.probability:.0f} %, by {words or 'its note'})"
+
+
 def _print(found: PostMortem) -> None:
     when = ""
     if found.created_at is not None and found.closed_at is not None:
         when = f", entered {moment(found.created_at):%Y-%m-%d}, closed {moment(found.closed_at):%Y-%m-%d}"
-    why = "; ".join(f"{item.reason} ({item.source})" for item in found.reasons) or "no reason was picked"
+    why = "; ".join(map(_why, found.reasons)) or "no reason was picked, and no note tells one"
     out.print(f"{found.deal_id}: {found.outcome}{when}; {why}", markup=False)
     if found.steps:
         out.print(table("how its odds moved", ["as of", "win", "points", "what happened before"], [

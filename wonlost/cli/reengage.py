@@ -23,6 +23,7 @@ from wonlost.cli.console import (
     open_store,
     out,
     parse_as_of,
+    rates_of,
     reject_future,
     sentence_encoder,
     settings,
@@ -116,7 +117,6 @@ def _marks(opened: Store, when: int, current: bool) -> tuple[dict[str, Any], int
 
 def _made(chosen: Settings, opened: Store, crm: CrmData, when: int, horizon: int) -> Queue:
     from features.history import History
-    from insights.money import read_rates
     from insights.reengagement.keeping import kept, queue_key
     from insights.reengagement.options import HORIZONS
     from insights.reengagement.queue import make_queue
@@ -124,7 +124,7 @@ def _made(chosen: Settings, opened: Store, crm: CrmData, when: int, horizon: int
     if horizon not in HORIZONS:
         raise UsageError(f"--horizon {horizon}: win-backs are followed for {', '.join(map(str, HORIZONS))} months")
     options, taxonomy = chosen.reengagement(horizon), taxonomy_of(chosen, "loss")
-    rates = read_rates(chosen.rates) if chosen.rates is not None else None
+    rates = rates_of(chosen)
     encoder = sentence_encoder(chosen)
     reader = _reader(chosen, opened, taxonomy, encoder)
     key = queue_key(chosen.store_url, opened.last_import(), crm.imported_at, when, options, taxonomy, rates, reader.key)

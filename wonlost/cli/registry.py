@@ -11,7 +11,17 @@ import typer
 
 from crm.tables import moment
 from models.registry import NAME, REASONS, Registry, Version
-from wonlost.cli.console import SIMULATED, StoreOption, UsageError, out, registry_of, settings, table, taxonomy_of
+from wonlost.cli.console import (
+    SIMULATED,
+    StoreOption,
+    UsageError,
+    out,
+    rates_of,
+    registry_of,
+    settings,
+    table,
+    taxonomy_of,
+)
 
 PORT = 8000
 MODELS = {"win": NAME, **{f"{kind}-reason": name for kind, name in REASONS.items()}}
@@ -115,21 +125,22 @@ def serve(
     store: StoreOption = "",
 ) -> None:
     """Serve the API on loopback."""
-    from insights.money import read_rates
+    from insights.pipeline import Limits
     from serving.app import create_app
     from serving.errors import ListenError, PortTakenError
+    from serving.forecast import Forecasts
     from serving.reengagement import Reengagement
+    from serving.review import ReviewSettings
     from serving.server import serve as run_server
 
     chosen = settings(store)
-    reengagement = Reengagement(
-        chosen.reengagement(12), read_rates(chosen.rates) if chosen.rates is not None else None,
-        chosen.var / "reengagement",
-    )  # fmt: skip
     app = create_app(
         chosen.store_url, registry_of(chosen), refresh_seconds=chosen.refresh_seconds, max_deals=chosen.max_deals,
         max_body_bytes=chosen.max_body_bytes, taxonomies={kind: taxonomy_of(chosen, kind) for kind in REASONS},
-        reengagement=reengagement,
+        forecasts=Forecasts(rates_of(chosen), chosen.fiscal_year_start,
+                            Limits(chosen.stale_days, chosen.pushes, chosen.contacts)),
+        reviews=ReviewSettings(rates_of(chosen), chosen.least_group, chosen.fiscal_year_start),
+        reengagement=Reengagement(chosen.reengagement(12), rates_of(chosen), chosen.var / "reengagement"),
     )  # fmt: skip
 
     def listening(address: str) -> None:

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 EXTREMES = 5
 
 
-def _champion(store: str) -> tuple[CrmData, WinModel, Version]:
+def champion_of(store: str) -> tuple[CrmData, WinModel, Version]:
+    """The store's data, and the model that serves."""
     chosen = settings(store)
     crm = load(chosen)
     registry = registry_of(chosen)
@@ -42,7 +43,8 @@ def _champion(store: str) -> tuple[CrmData, WinModel, Version]:
     return crm, registry.load(version), version
 
 
-def _moment(as_of: str, crm: CrmData) -> int:
+def moment_of(as_of: str, crm: CrmData) -> int:
+    """The moment that `--as-of` names, or the newest one; not in the future."""
     from features.matrix import default_as_of
 
     asked = parse_as_of(as_of, crm)
@@ -69,8 +71,8 @@ def score(
 
     if output is not None and output.suffix not in (".csv", ".parquet"):
         raise UsageError(f"--out {output}: write to a .csv or a .parquet file")
-    crm, model, version = _champion(store)
-    when = _moment(as_of, crm)
+    crm, model, version = champion_of(store)
+    when = moment_of(as_of, crm)
     history = History(crm)
     in_sample = _in_sample(crm, model, when)
     made = Made(when, crm.imported_at, version.number, version.digest, in_sample)
@@ -78,7 +80,7 @@ def score(
         keeping = Keeping(opened, made) if keep else None
         batches = _packed(score_open(history, model, when), keeping)
         if output is not None:
-            n, extremes = write_scores(batches, version.number, output, EXTREMES)
+            n, extremes = write_scores(batches, version.number, output, EXTREMES, timed=_timed(crm, model))
         else:
             n, extremes = _extremes(batches)
         if keeping is not None:
@@ -91,6 +93,11 @@ def score(
         out.print(table(title, ["deal", "win", "band", "why (points)"], rows, right=9))
     if output is not None:
         out.print(f"wrote {output}", markup=False)
+
+
+def _timed(crm: CrmData, model: WinModel) -> bool:
+    """Whether scores say when."""
+    return model.outlook is not None and crm.process.time_basis == "dates"
 
 
 def _packed(batches: Iterable[Scores], keeping: Keeping | None) -> Iterator[Scores]:
@@ -154,8 +161,8 @@ def explain(
     from features.matrix import open_at
     from models.scoring import WinVersion, score_pairs
 
-    crm, model, version = _champion(store)
-    when = _moment(as_of, crm)
+    crm, model, version = champion_of(store)
+    when = moment_of(as_of, crm)
     history = History(crm)
     if since:
         from wonlost.cli.history import explain_since

@@ -81,7 +81,7 @@ def train(
         try:
             trained = run_training(crm, cut=cut, threads=chosen.threads, least=chosen.least_deals, allowed=allow or (),
                                    champion=tracker.champion_recipe(), trials=tune, alarm=chosen.leak_alarm,
-                                   progress=progress)  # fmt: skip
+                                   fiscal_year_start=chosen.fiscal_year_start, progress=progress)  # fmt: skip
         except Refused as refusal:
             bar.stop()
             tracker.record_refusal(refusal, crm, cut)
