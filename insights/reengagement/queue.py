@@ -16,7 +16,7 @@ import numpy as np
 from crm.tables import Coded, FloatArray, IntArray, moment
 from features.history import History
 from insights.money import Amounts, Rates, amounts_of
-from insights.reengagement.amounts import AmountLine
+from insights.reengagement.amounts import AmountLine, relative, usual_amounts
 from insights.reengagement.exclusions import flags, left_out_deals, sort_out
 from insights.reengagement.features import Knowing
 from insights.reengagement.landmarks import landmarks
@@ -41,7 +41,8 @@ class Learned:
         knowing: Asks what was known of lost deals.
         left_out: Why deals do not count, by those that do not.
         model: The probability.
-        line: The amount.
+        usual_amounts: Median amount of lost deals, by currency.
+        line: What becomes of an amount.
         usual: When accounts come back.
         likeness: Finds similar deals.
         as_of: The moment, in microseconds.
@@ -51,6 +52,7 @@ class Learned:
     knowing: Knowing
     left_out: dict[int, str]
     model: WinbackModel
+    usual_amounts: dict[str, float]
     line: AmountLine
     usual: UsualWait
     likeness: Likeness
@@ -77,16 +79,19 @@ def learn(history: History, as_of: int, options: Options, taxonomy: Taxonomy, re
     lessons = Lessons(rows, matrix, Business.before(accounts, knowing, as_of), options.horizon)
     model = fit(lessons, taxonomy, options.least_winbacks)
     pairs = won_back_pairs(accounts, rows)
-    amounts = (_amount(history, pairs.lost, as_of), _amount(history, pairs.won, as_of))
-    same = _currency(history, pairs.lost).strings() == _currency(history, pairs.won).strings()
+    usual = usual_amounts(_amount(history, lost, as_of), _currency(history, lost))
     return Learned(
-        accounts, knowing, left_out, model, AmountLine.learn(amounts[0][same], amounts[1][same]),
-        UsualWait.learn(accounts, rows, lessons.reason), _likeness(accounts, pairs, lessons.reason, as_of), as_of,
+        accounts, knowing, left_out, model, usual, _amount_line(history, pairs, usual, as_of),
+        UsualWait.learn(accounts, rows, lessons.reason),
+        Likeness(accounts, pairs, lessons.reason.take(pairs.row), as_of), as_of,
     )  # fmt: skip
 
 
-def _likeness(accounts: Accounts, pairs: WonBack, reason: Coded, as_of: int) -> Likeness:
-    return Likeness(accounts, pairs, reason.take(pairs.row), as_of)
+def _amount_line(history: History, pairs: WonBack, usual: dict[str, float], as_of: int) -> AmountLine:
+    """What became of amounts, from the pairs in one currency."""
+    lost, won = ((_amount(history, deals, as_of), _currency(history, deals)) for deals in (pairs.lost, pairs.won))
+    same = lost[1].strings() == won[1].strings()
+    return AmountLine.learn(relative(*lost, usual)[same], relative(*won, usual)[same])
 
 
 def make_queue(
@@ -166,16 +171,17 @@ def _rows(learned: Learned, lost: Lost, taxonomy: Taxonomy, rates: Rates | None,
     history = learned.accounts.history
     known = learned.knowing(lost)
     told = learned.model.tell(known.matrix)
-    amounts = amounts_of(_amount(history, lost.deal, learned.as_of), _currency(history, lost.deal), rates)
+    amount, currency = _amount(history, lost.deal, learned.as_of), _currency(history, lost.deal)
+    amounts = amounts_of(amount, currency, rates)
     notes.extend(f"{n} deals in {name} have no rate and are ranked without an amount"
                  for name, n in amounts.without_rate.items())  # fmt: skip
-    expected = learned.line.expect(amounts.values)
+    expected = amounts.values * learned.line.ratio(relative(amount, currency, learned.usual_amounts))
     value = told.p * expected
     similar = learned.likeness.of(lost.deal, known.reasons.reason, lost.account)
     shown = Shown(learned.knowing, lost, known, learned.model, told, learned.usual, learned.as_of)
     return [
-        shown.row(int(row), rank, currency, amounts.values[row], expected[row], value[row], similar[row])
-        for currency, order in ranked(amounts, value, told.p)
+        shown.row(int(row), rank, name, amounts.values[row], expected[row], value[row], similar[row])
+        for name, order in ranked(amounts, value, told.p)
         for rank, row in enumerate(order.tolist(), 1)
     ]
 

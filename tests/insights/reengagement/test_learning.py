@@ -14,7 +14,7 @@ from features.history import History
 from features.matrix import FeatureMatrix
 from features.records import NEVER
 from insights.money import Rates
-from insights.reengagement.amounts import PSEUDO_PAIRS, AmountLine
+from insights.reengagement.amounts import PSEUDO_PAIRS, AmountLine, relative, usual_amounts
 from insights.reengagement.keeping import kept, queue_key
 from insights.reengagement.landmarks import Landmarks, landmarks, month_starts, months_later
 from insights.reengagement.lessons import USUAL_LAG, Business, Lessons
@@ -23,7 +23,8 @@ from insights.reengagement.losses import Accounts, Lost
 from insights.reengagement.model import PRIOR, fit, past_moments
 from insights.reengagement.options import Options
 from insights.reengagement.prior import USUAL_RATE, Prior
-from insights.reengagement.queue import make_queue
+from insights.reengagement.queue import learn, make_queue
+from insights.reengagement.reasons import Reader
 from insights.reengagement.rows import Queue
 from insights.reengagement.twosteps import fit_steps
 from tests.insights.reengagement.simulated import imported
@@ -252,9 +253,9 @@ def test_slopes_levels_and_drift_are_found_again() -> None:
 def test_without_pairs_the_same_amount_is_expected() -> None:
     lost = np.array([100.0, np.nan, 0.0])
     assert AmountLine.learn(lost, np.array([np.nan, 5.0, 5.0])).pairs == 0
-    expected = AmountLine().expect(lost)
-    assert expected[0] == 100.0
-    assert np.isnan(expected[1:]).all()
+    ratio = AmountLine().ratio(lost)
+    assert ratio[0] == 1.0
+    assert np.isnan(ratio[1:]).all()
 
 
 def test_amounts_are_drawn_towards_what_past_win_backs_show() -> None:
@@ -262,10 +263,32 @@ def test_amounts_are_drawn_towards_what_past_win_backs_show() -> None:
     lost = np.exp(rng.normal(9, 1, 2000))
     won = 0.8 * lost * np.exp(rng.normal(0, 0.3, 2000))
     line = AmountLine.learn(lost, won)
-    assert line.expect(lost).sum() == pytest.approx(won.sum(), rel=0.05)
+    assert (line.ratio(lost) * lost).sum() == pytest.approx(won.sum(), rel=0.05)
     one = AmountLine.learn(np.array([100.0]), np.array([200.0]))
-    ratio = float(one.expect(np.array([100.0]))[0] / 100.0)
-    assert 1.0 < ratio < 2.0 ** (2 / PSEUDO_PAIRS) + 0.1
+    assert 1.0 < float(one.ratio(np.array([100.0]))[0]) < 2.0 ** (2 / PSEUDO_PAIRS) + 0.1
+
+
+def test_amounts_are_relative_to_what_is_usual_in_their_currency() -> None:
+    currency = Coded.of(["EUR", "JPY", "EUR", "JPY", None, "EUR"])
+    amount = np.array([100.0, 20_000.0, 300.0, 40_000.0, 5.0, np.nan])
+    usual = usual_amounts(amount, currency)
+    assert usual == {"EUR": 200.0, "JPY": 30_000.0, "": 5.0}
+    found = relative(amount, currency, usual)
+    assert found[:5].tolist() == pytest.approx([0.5, 2 / 3, 1.5, 4 / 3, 1.0])
+    assert np.isnan(found[5])
+    assert np.isnan(relative(amount, currency, {"EUR": 200.0})[1])
+
+
+@pytest.mark.slow
+def test_expected_amounts_are_about_what_win_backs_bring() -> None:
+    history = History(imported(simulate(2000, 3)))
+    learned = learn(history, micros("2026-09-01"), Options(least_winbacks=10_000), TAXONOMY, Reader())
+    assert learned.line.pairs > 30
+    queue = make_queue(history, micros("2026-09-01"), Options(least_winbacks=10_000), TAXONOMY)
+    rows = [row for row in queue.rows if row.amount is not None and row.expected_amount is not None]
+    lost, expected = (np.array([getattr(row, name) for row in rows]) for name in ("amount", "expected_amount"))
+    assert 0.7 < expected.sum() / lost.sum() < 1.4
+    assert np.corrcoef(np.log(lost), np.log(expected))[0, 1] > 0.95
 
 
 # -- kept queues -------------------------------------------------------------------------------------------------------
