@@ -16,5 +16,7 @@ say "score every open deal"
 "$wonlost" score --out var/demo/scores.csv
 say "read the notes on lost deals, and count their reasons beside the picklist's"
 "$wonlost" classify --store --out var/demo/reasons.csv
+say "lost deals worth another call"
+"$wonlost" reengage --limit 5
 say "serve (Ctrl-C ends it)"
 exec "$wonlost" serve
