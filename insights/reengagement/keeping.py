@@ -16,7 +16,7 @@ from insights.reengagement.options import Options
 from insights.reengagement.rows import Queue
 from models.taxonomy import Taxonomy
 
-FORMAT = 2
+FORMAT = 3
 """Raised whenever a queue of the same data may come out differently, so that none of an earlier version is shown."""
 MOST_KEPT = 20
 """Files kept; the ones longest unused go first."""

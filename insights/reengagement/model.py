@@ -160,12 +160,13 @@ def fit(lessons: Lessons, taxonomy: Taxonomy, least_winbacks: int) -> WinbackMod
     if steps is None:
         return only_prior("no model told past win-backs better than the prior", judgement)
     known = np.flatnonzero(rows.followed(rows.end)).astype(np.int64)
-    calibration = calibrated(slopes[kind], steps.margin(lessons.matrix.take(known)), rows.won_back()[known])
+    slope = slope_of(said[kind][-1:])  # what was fitted last had most to learn from, as the refit has: it is steeper
+    calibration = calibrated(slope, steps.margin(lessons.matrix.take(known)), rows.won_back()[known])
     refits, scale = _refits(kind, lessons)
     why = (f"log-loss {losses[kind]:.4f} at {len(moments)} past moments, where the prior had {losses[PRIOR]:.4f} "
            f"({winbacks} accounts won back)")  # fmt: skip
-    return WinbackModel(kind, why, horizon, prior, steps, calibration, slopes[kind], refits, scale,
-                        drift_of(slopes[kind], said[kind]), judgement, winbacks)  # fmt: skip
+    return WinbackModel(kind, why, horizon, prior, steps, calibration, slope, refits, scale,
+                        drift_of(slope, said[kind]), judgement, winbacks)  # fmt: skip
 
 
 def past_moments(rows: Landmarks) -> list[int]:

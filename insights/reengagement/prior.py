@@ -49,7 +49,8 @@ class Prior:
 
     Attributes:
         reasons: Ids; the last place of the arrays is for a reason that is not known.
-        window: First and last day of the phase within, shape (n_reasons + 1, 2); infinite where there is none.
+        window: First and last day of the phase within, shape (n_reasons + 1, 2); infinite where there is none. A loss
+            without a reason has the medians of all.
         a: Shape of each rate's distribution, (n_reasons + 1, 3).
         b: Its rate, in years, likewise.
         winbacks: Win-backs that it has seen.
@@ -75,8 +76,7 @@ class Prior:
         """
         rows, lag = lessons.rows, lessons.lag
         end = rows.end - round(lag * DAY)
-        window = np.array([[np.inf, np.inf] if item.wait_days is None else item.wait_days for item in taxonomy.reasons]
-                          + [[90.0, 365.0]], dtype=np.float64)  # fmt: skip
+        window = _windows(taxonomy)
         known = rows.lost.as_of < end
         month = rows.take(known)
         place = _places(taxonomy.ids, lessons.reason.take(np.flatnonzero(known).astype(np.int64)))
@@ -124,6 +124,14 @@ class Prior:
         """In which phase a loss is: `before`, `within` or `after`."""
         place = _places(self.reasons, Coded.of([reason]))
         return PHASES[int(_phase(np.array([days_since_loss]), self.window[place])[0])]
+
+
+def _windows(taxonomy: Taxonomy) -> FloatArray:
+    """`wait_days` of each reason, infinite where it has none; last, for a loss without a reason, their medians."""
+    set_by_hand = [item.wait_days for item in taxonomy.reasons if item.wait_days is not None]
+    usual = np.median(np.array(set_by_hand, dtype=np.float64), axis=0) if set_by_hand else np.full(2, np.inf)
+    own = [(np.inf, np.inf) if item.wait_days is None else item.wait_days for item in taxonomy.reasons]
+    return np.array([*own, usual], dtype=np.float64)
 
 
 def _first_of_account(rows: Landmarks) -> FloatArray:

@@ -173,7 +173,7 @@ def _rows(learned: Learned, lost: Lost, taxonomy: Taxonomy, rates: Rates | None,
     told = learned.model.tell(known.matrix)
     amount, currency = _amount(history, lost.deal, learned.as_of), _currency(history, lost.deal)
     amounts = amounts_of(amount, currency, rates)
-    notes.extend(f"{n} deals in {name} have no rate and are ranked without an amount"
+    notes.extend(f"no rate for {name}: ranked without an amount, {n:,} of the deals"
                  for name, n in amounts.without_rate.items())  # fmt: skip
     expected = amounts.values * learned.line.ratio(relative(amount, currency, learned.usual_amounts))
     value = told.p * expected

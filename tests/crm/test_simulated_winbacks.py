@@ -19,6 +19,7 @@ from crm.simulation.returning import NEVER_DAY, NEWS_SPREAD, NEWS_WEEKS, RETURNS
 from crm.store import Store
 from crm.tables import DAY, micros
 
+pytestmark = pytest.mark.slow
 UNTIL = pd.Timestamp("2026-09-30", tz="UTC")
 COLUMNS = ["account_id", "landmark", "p_won_6", "p_won_12", "p_won_18"]
 
@@ -168,7 +169,6 @@ def realised(crm: SimulatedCrm, months: int) -> pd.DataFrame:
     return pd.concat(parts)
 
 
-@pytest.mark.slow
 def test_the_probabilities_come_true() -> None:
     crms = [simulate(12_000, seed, winback_truth=True) for seed in (21, 22, 23)]
     for months in (6, 12, 18):

@@ -215,11 +215,19 @@ def _print(made: Queue, left: Worklist) -> None:
              "" if row.best_date is None else row.best_date.isoformat(),
              f"{100 * row.probability:.0f} % [{100 * row.lower:.0f}, {100 * row.upper:.0f}]",
              "" if row.expected_value is None else money_words(row.expected_value, currency),
-             "\n".join([*row.why, *([f"note: {row.words}"] if row.words else [])])]
+             "\n".join(_told(row))]
             for row in left.rows if row.currency == currency
         ]  # fmt: skip
         out.print(table(currency, ["", "deal", "account", "owner", "amount", "lost for", "call", "won back", "value",
                                    "why"], rows, right=10))  # fmt: skip
+
+
+def _told(row: Row) -> list[str]:
+    """What is said about a deal beside its figures, line by line."""
+    came = ", ".join(f"{item.lost} as {item.won} after {item.days:,} days" for item in row.similar)
+    told = {"words": row.words, "told by": ", ".join(map(repr, row.evidence)), "different now": row.hint,
+            "call": row.best_date_why, "like it, came back": came}  # fmt: skip
+    return [*row.why, *(f"{name}: {text}" for name, text in told.items() if text)]
 
 
 def mark(

@@ -150,6 +150,16 @@ def test_the_prior_fades_as_years_gather() -> None:
     assert first < said[0] < said[1] < said[2]
 
 
+def test_a_loss_without_a_reason_has_the_days_that_reasons_usually_have() -> None:
+    windows = [item.wait_days for item in TAXONOMY.reasons if item.wait_days is not None]
+    prior = Prior.learn(TAXONOMY, NOTHING)
+    assert prior.window[-1].tolist() == np.median(np.array(windows), axis=0).tolist()
+    none = replace(TAXONOMY, reasons=tuple(replace(item, wait_days=None) for item in TAXONOMY.reasons))
+    assert np.isinf(Prior.learn(none, NOTHING).window).all()
+    p, lower, upper = Prior.learn(none, NOTHING).predict(np.array([30.0]), Coded.of([None]), 12)
+    assert 0 < lower[0] < p[0] < upper[0] < 1
+
+
 # -- the model ---------------------------------------------------------------------------------------------------------
 
 

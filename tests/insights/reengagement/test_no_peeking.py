@@ -50,7 +50,7 @@ def at(crm: CrmData) -> Queue:
     return make_queue(History(crm), AS_OF, OPTIONS, TAXONOMY)
 
 
-@settings(SETTINGS, max_examples=60)
+@settings(SETTINGS, max_examples=30)
 @given(past=PASTS, one=FUTURES, other=FUTURES, style=STYLES)
 def test_the_queue_sees_no_future(
     past: list[Happening], one: list[Happening], other: list[Happening], style: Style
@@ -59,6 +59,7 @@ def test_the_queue_sees_no_future(
     assert at(worlds[0]) == at(worlds[1])
 
 
+@pytest.mark.slow
 @settings(SETTINGS, max_examples=40)
 @given(past=PASTS, one=FUTURES, other=FUTURES, style=STYLES)
 def test_with_picked_reasons_where_nothing_is_reopened(
@@ -71,6 +72,7 @@ def test_with_picked_reasons_where_nothing_is_reopened(
     assert at(worlds[0]) == at(worlds[1])
 
 
+@pytest.mark.slow
 def test_the_check_finds_a_peek(monkeypatch: pytest.MonkeyPatch) -> None:
     """The test of the test: a win-back told before it came."""
     honest = Accounts.won_back_at
