@@ -208,6 +208,6 @@ def _making(trained: TrainedReasons, code_version: str) -> Section:
              for item in report.tried]  # fmt: skip
     parts: list[Part] = [Table("Where it came from", ["", ""], rows, texts=2)]
     if tried:
-        told = "Recipes tried, by the mean of accuracy and macro-F1 out of fold"
+        told = "Recipes tried, by accuracy out of fold, with macro-F1 at 15 %"
         parts.append(Table(told, ["recipe", "score"], tried))
     return Section("making", "How it was made", parts)
