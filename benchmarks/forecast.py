@@ -23,7 +23,8 @@ from crm.store import Store
 from crm.tables import DAY, CrmData, FloatArray, micros
 from features.matrix import Snapshots, build_matrix, grid
 from insights.simulation import Arrivals, Pipeline, draw_totals
-from insights.totals import Line, amounts_at, lines_of, stage_weighted, won_in
+from insights.stated import amounts_at, won_in
+from insights.totals import Line, lines_of, stage_weighted
 from models.encoding import Encoding
 from models.incidence import Episodes, brier
 from models.outlook import PastQuarter, spread_of

@@ -21,7 +21,7 @@ from crm.tables import FloatArray, IntArray
 from features.history import History
 from insights.money import Amounts
 from insights.spans import Span
-from insights.totals import won_in
+from insights.stated import won_in
 
 StepName = Literal["new", "won", "lost", "slipped", "pulled_in", "amount_up", "amount_down", "odds_up", "odds_down",
                    "not_entered_yet"]  # fmt: skip

@@ -12,7 +12,8 @@ from insights.errors import NothingToTellError, PeriodError, RatesError
 from insights.forecast import Forecast, forecast, open_deals_of
 from insights.money import Rates
 from insights.spans import Span, parse_until
-from insights.totals import amounts_at, lines_of, money_at, stage_weighted, won_in
+from insights.stated import amounts_at, money_at, won_in
+from insights.totals import lines_of, stage_weighted
 from tests.features.small import crm_of
 from tests.insights.conftest import World
 
@@ -99,6 +100,18 @@ def test_the_waterfall_adds_up_to_the_cent(world: World, days: int) -> None:
     for step, value in changed.steps.items():
         if step != "not_entered_yet":
             assert sum(round(100 * item.amount) for item in changed.changes if item.step == step) == round(100 * value)
+
+
+def test_up_to_a_day_what_was_won_since_the_forecast_before_counts(world: World) -> None:
+    when, since = world.now - 20 * DAY, world.now - 50 * DAY
+    found = ask(world, "2025-09-30", when, since=since)
+    changed, earlier = found.waterfalls["EUR"], ask(world, "2025-09-30", since).lines.money["EUR"]
+    won = amounts_at(world.history, when)[won_in(world.history, since, when)].sum() / 100
+    assert won > 0
+    assert changed.before == pytest.approx(earlier.expected, abs=len(found.open_deals.deals))
+    assert changed.after == pytest.approx(found.lines.money["EUR"].expected + won, abs=len(found.open_deals.deals))
+    assert changed.steps["won"] > 0
+    assert sum(changed.steps.values()) == pytest.approx(changed.after - changed.before)
 
 
 def test_each_change_bears_its_reason(world: World) -> None:
