@@ -113,7 +113,7 @@ def open_deals_of(history: History, model: WinModel, as_of: int, period: Span) -
         part = pairs.take(rows)
         matrix = build_matrix(history, features, part)
         p[rows] = model.predict(matrix)
-        within = model.won_within(matrix, p[rows], edges, np.maximum((as_of - part.as_of) / DAY, 0.0))
+        within = model.won_within(matrix, p[rows], edges, np.maximum((as_of - part.as_of) / DAY, 0.0), part.as_of)
         assert within is not None
         inside[rows] = within[:, 1] - within[:, 0]
     return OpenDeals(pairs.deal, p, inside)

@@ -28,7 +28,7 @@ StepName = Literal["new", "won", "lost", "slipped", "pulled_in", "amount_up", "a
 STEPS: tuple[StepName, ...] = get_args(StepName)
 MEANING: dict[StepName, str] = {
     "new": "entered since, or open again",
-    "won": "won since: the amount, less what the deal counted with",
+    "won": "won since: the amount, or nothing if that was before the period began, less what the deal counted with",
     "lost": "lost since",
     "slipped": "less likely to close in the period: its close date moved, or time passed without a close",
     "pulled_in": "more likely to close in the period",

@@ -24,6 +24,7 @@ from insights.totals import lines_of
 from models.calibration import KINDS, Calibration, Plain
 from models.incidence import Episodes, log_loss
 from models.outlook import Backtest, Judged, Outlook, PastQuarter, spread_of
+from models.quarter import QuarterPace
 from models.timing import HORIZONS, PACE, Hazards, MeanHazards, StageHazards, Timing, TreeHazards, periods_seen
 from training.recipes import Recipe
 from training.search import TIE, Search, Served
@@ -116,10 +117,14 @@ class Outlooks:
         recipe: The recipe to fit.
         kind: Kind of calibration that it serves with.
         threads: Threads of LightGBM.
+        fiscal_year_start: Month in which the company's year starts, 1 to 12.
     """
 
-    def __init__(self, search: Search, recipe: Recipe, kind: str, threads: int = 1) -> None:
+    def __init__(
+        self, search: Search, recipe: Recipe, kind: str, threads: int = 1, fiscal_year_start: int = 1
+    ) -> None:  # fmt: skip
         self.search, self.recipe, self.kind, self.threads = search, recipe, kind, threads
+        self.fiscal_year_start = fiscal_year_start
         data = search.data
         population = data.population
         step = -(-len(population) // MOST_ROWS)
@@ -140,7 +145,9 @@ class Outlooks:
             trees = TreeHazards(threads=self.threads)
             trees.fit(matrix, seen)
             found |= {AVERAGE: MeanHazards([stages, trees]), TREES: trees}
-        return {name: Timing(found[name], name) for name in names if name in found}
+        history = self.search.data.history
+        pace = QuarterPace.learn(history.created, history.closed, history.won, end, self.fiscal_year_start)
+        return {name: Timing(found[name], name, pace) for name in names if name in found}
 
     def _calibration(self, end: int) -> Calibration:
         """The calibration, as it could have been fitted on out-of-sample rows known at a moment."""
@@ -171,7 +178,7 @@ class Outlooks:
         order = np.argsort(horizons, kind="stable")
         within, inside = {}, {}
         for name, timing in self.timings(start, names).items():
-            said = timing.won_within(matrix, p, horizons[order], waited)[:, np.argsort(order)]
+            said = timing.won_within(matrix, p, horizons[order], waited, pairs.as_of)[:, np.argsort(order)]
             within[name], inside[name] = said[:, :-1], said[:, -1]
         moments = Snapshots(pairs.deal, np.full(len(pairs), start, dtype=np.int64))
         return Then(period, pairs.deal, episodes_of(history, moments, data.cut), p, within, inside)
@@ -191,7 +198,7 @@ def learn_outlook(
     data = search.data
     if not data.dated or not len(data.population):
         return None
-    outlooks = Outlooks(search, served.recipe, served.calibration.kind, threads)
+    outlooks = Outlooks(search, served.recipe, served.calibration.kind, threads, fiscal_year_start)
     periods = past_periods(search, fiscal_year_start)
     late = [then for then in map(outlooks.at, periods[-MOST_CHOOSING:]) if len(then.deals)]
     name, losses = chosen_timing(late, data.cut)
@@ -227,9 +234,8 @@ def chosen_timing(thens: Sequence[Then], end: int) -> tuple[str, dict[str, float
 def _pooled(thens: Sequence[Then], name: str, end: int) -> tuple[Episodes, FloatArray]:
     if not thens:
         return Episodes(np.zeros(0), np.zeros(0), np.zeros(0)), np.zeros((0, len(HORIZONS)))
-    seen = [then.seen.until((end - then.period.start) / DAY) for then in thens]
-    parts = [np.concatenate([getattr(item, part) for item in seen]) for part in ("days", "watched", "won")]
-    return Episodes(*parts), np.concatenate([then.within[name] for then in thens])
+    seen = Episodes.joined([then.seen.until((end - then.period.start) / DAY) for then in thens])
+    return seen, np.concatenate([then.within[name] for then in thens])
 
 
 def _loss(thens: Sequence[Then], name: str, end: int) -> float:

@@ -75,9 +75,16 @@ def forecast(
         err.print(f"note: forecast of {SIMULATED}", markup=False)
     _print_lines(found, version.number)
     for currency, changed in found.waterfalls.items():
-        _print_waterfall(history, currency, changed, rolling=found.period.rolling)
+        _print_waterfall(history, _currency(currency, found), changed, rolling=found.period.rolling)
     _print_backtests(found)
     _print_health(history, found)
+
+
+def _currency(name: str, found: Forecast) -> str:
+    """A currency for people; nothing where no amount names one."""
+    from insights.money import NOT_STATED
+
+    return name or (NOT_STATED if len(found.lines.money) > 1 else "")
 
 
 def _money(value: float) -> str:
@@ -94,7 +101,7 @@ def _print_lines(found: Forecast, version: int) -> None:
         return [name, *(f"{value:,.{digits}f}" for value in values)]
 
     rows = [row("wins", found.lines.wins, 1)]
-    rows += [row(name or "amount", line, 0) for name, line in found.lines.money.items()]
+    rows += [row(_currency(name, found) or "amount", line, 0) for name, line in found.lines.money.items()]
     out.print(table("what the period brings in",
                     ["", "won so far", "of open deals", "of new deals", "expected", "10 %", "50 %", "90 %"], rows))
     covered = found.coverage
