@@ -167,7 +167,8 @@ def test_what_closes_at_the_quarters_end_is_expected_there() -> None:
     days = np.arange("2023-01-01", "2026-04-01", dtype="M8[D]")
     last = (days.astype("M8[M]").astype(int) // 3 * 3 + 3).astype("M8[M]").astype("M8[D]") - 1
     lines = ["opportunity_id | created_at | closed_at | outcome"]
-    lines += [f"D{place:04} | {day} | {end}T12:00:00 | won" for place, (day, end) in enumerate(zip(days, last, strict=True))]
+    pairs = enumerate(zip(days, last, strict=True))
+    lines += [f"D{place:04} | {day} | {end}T12:00:00 | won" for place, (day, end) in pairs]
     history = History(crm_of({"opportunities": "\n".join(lines)}))
     nothing = np.full(len(days), np.nan), np.zeros(len(days), dtype=np.int32)
 
