@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -23,12 +24,13 @@ from crm.store import Store
 from crm.tables import DAY, CrmData, FloatArray, micros
 from features.matrix import Snapshots, build_matrix, grid
 from insights.simulation import Arrivals, Pipeline, draw_totals
-from insights.totals import Line, amounts_at, lines_of, stage_weighted, won_in
+from insights.stated import amounts_at, won_in
+from insights.totals import Line, lines_of, stage_weighted
 from models.encoding import Encoding
 from models.incidence import Episodes, brier
-from models.outlook import PastQuarter, spread_of
+from models.outlook import Judged, PastQuarter, spread_of
 from models.stage_age import StageAgeTable
-from models.timing import StageHazards, Timing
+from models.timing import HORIZONS, StageHazards, Timing
 from training.data import TrainingData, prepare
 from training.outlook import Outlooks, Then, chosen_timing, episodes_of, past_periods
 from training.recipes import LINES, Recipe
@@ -151,9 +153,22 @@ def _three(line: Line) -> tuple[float, float, float]:
     return line.low, line.middle, line.high
 
 
+def calibration(companies: Sequence[Company], last: int = QUARTERS) -> str:
+    """Whether as many deals were won within so many days as was said at the start of past quarters."""
+    seen = Episodes.joined([then.seen for found in companies for then in found.thens[-last:]])
+    said = np.concatenate([then.within[name] for found in companies
+                           for then, name in list(zip(found.thens, found.name, strict=True))[-last:]])  # fmt: skip
+    judged = (Judged.of(said[:, place], seen, days) for place, days in enumerate(HORIZONS))
+    rows: list[list[object]] = [[item.days, f"{item.said:.3f}", f"{item.came:.3f}", f"{item.slope:.2f}"]
+                                for item in judged if item is not None]  # fmt: skip
+    told = f"Won within so many days, of {len(seen):,} deals open when those quarters began:"
+    return f"{told}\n\n{markdown(['days', 'said on average', 'came', 'slope of log-odds'], rows)}"
+
+
 def totals(seeds: range = range(300, 320)) -> str:
     """Totals of past quarters of simulated companies, forecast at their start."""
-    found = [outcome for seed in seeds for outcome in outcomes(company(seed))]
+    companies = [company(seed) for seed in seeds]
+    found = [outcome for item in companies for outcome in outcomes(item)]
     reference = np.mean([pinball(item.lines[STAGE_WEIGHTED], item.actual) / item.scale for item in found])
     rows: list[list[object]] = []
     for way in (WONLOST, INDEPENDENT, STAGE_WEIGHTED):
@@ -172,7 +187,7 @@ def totals(seeds: range = range(300, 320)) -> str:
             f"then (one recipe, {RECIPE.name}). Number of wins within 10 to 90 %: {inside:.1%}. The stage-weighted "
             "pipeline counts open deals expected to close in the quarter with their stage's past win rate; it is one "
             "number for all three lines, so its 50 % line alone is compared more fairly: the mean errors.")  # fmt: skip
-    return f"{told}\n\n{markdown(head, rows)}"
+    return f"{told}\n\n{markdown(head, rows)}\n\n{calibration(companies)}"
 
 
 def large() -> str:
@@ -231,7 +246,7 @@ def _bpi_test(crm: CrmData, text: str, weeks: int, horizons: tuple[float, ...]) 
     plain.fit(matrix, seen)
     encoding = Encoding.learn(matrix)
     said = {
-        "wonlost": model.won_within(asked, model.predict(asked), days),
+        "wonlost": model.won_within(asked, model.predict(asked), days, at=test.as_of),
         "Aalen-Johansen by stage": Timing(plain, "").incidence(asked, days)[0],
         "SurvivalBoost": _survival_boost(encoding.encode(matrix), seen, encoding.encode(asked), days),
     }

@@ -1,19 +1,27 @@
 """Deals that are not there yet: how many enter until a day, how many of those are won by then, and for how much.
 
 With a share r of a day's entries, and W(d) the Aalen-Johansen estimate of the probability that a deal is won within d
-days of its entry (deals still open are censored), deals entering in [as_of, end) are expected to be won in the period
-[start, end) with probability
+days of its entry (deals still open are censored), deals entering in [as_of, end) are won in the period [start, end)
+with probability
 
     p = mean over u in [0, end - as_of) of W(end - as_of - u) - W(start - as_of - u)
 
-and their number is r x (end - as_of) on average. Everything is counted as it was known at `as_of`.
+and their number is r x (end - as_of) on average. That knows neither the crowd at the end of a quarter nor growth, so
+the same is asked as of moments whole quarters earlier, as seen from them: if e_k wins were to be expected and w_k came,
+p is multiplied by
+
+    c = (sum of w_k + PRIOR_WINS) / (sum of e_k + PRIOR_WINS)
+
+and how far the w_k lie from c e_k beyond chance is the spread of how many are won. Nothing after `as_of` is looked at.
 """
 
 from __future__ import annotations
 
+from calendar import monthrange
+
 import numpy as np
 
-from crm.tables import DAY, NAT, CodeArray, FloatArray
+from crm.tables import DAY, NAT, CodeArray, FloatArray, IntArray, micros, moment
 from features.history import History
 from insights.simulation import Arrivals
 
@@ -21,12 +29,18 @@ LOOK_BACK = 182.0
 """Days over which entries are counted."""
 LEAST_DAYS = 28.0
 """Days of history before which nothing is said of deals to come."""
+LEAST_BEFORE = 182.0
+"""Days of history before which a past moment tells nothing of how good such a statement is."""
 MEMORY = 730.0
 """Days of entries that tell how fast new deals are won, and of wins that tell their amounts."""
 USUAL = 0.15
-"""Standard deviation of the logarithm of how many enter, expected before anything was seen."""
+"""Standard deviation of how many are won, relative to what is expected, before anything was seen."""
 PRIOR_WINDOWS = 3.0
-"""How many past windows that expectation is worth."""
+"""How many past periods that expectation is worth."""
+PRIOR_WINS = 5.0
+"""How many wins, as many as were expected, are taken to have been seen already."""
+MOST_WINDOWS = 8
+"""Past periods that are looked at."""
 LEAST_WINS = 30
 """Fewest quick wins to draw amounts from; with fewer, all wins are drawn from."""
 
@@ -72,38 +86,53 @@ def arrivals_of(
     born = np.sort(history.created[(history.created != NAT) & (history.created < as_of)])
     if not len(born) or (as_of - born[0]) / DAY < LEAST_DAYS or end <= as_of:
         return None
-    length = (end - as_of) / DAY
-    days = int(np.ceil(length))
-    won = won_since_entry(history, as_of, days)
-    middle = np.arange(days) + 0.5
-    grid = np.arange(days + 1, dtype=np.float64)
-    late = max((start - as_of) / DAY, 0.0)
-    p = float(np.mean(np.interp(length - middle, grid, won) - np.interp(np.maximum(late - middle, 0.0), grid, won)))
+    expected, p = _plain(history, born, as_of, start, end)
+    factor, spread = _corrected(history, born, as_of, start, end)
     wins = (history.won == 1) & (history.closed < as_of) & (history.closed >= as_of - int(MEMORY * DAY))
     wins &= ~np.isnan(amount) & (history.created != NAT)
     quick = wins & (history.closed - np.where(wins, history.created, 0) <= end - as_of)
     chosen = np.flatnonzero(quick if quick.sum() >= LEAST_WINS else wins)
-    return Arrivals(_rate(born, as_of) * length, max(p, 0.0), _spread(born, as_of, length), amount[chosen],
-                    currency[chosen])  # fmt: skip
+    return Arrivals(expected, min(p * factor, 1.0), spread, amount[chosen], currency[chosen])
 
 
-def _rate(born: FloatArray, as_of: float) -> float:
-    """Deals entering per day, counted over the last `LOOK_BACK` days, or since the first deal."""
-    days = min(LOOK_BACK, (as_of - float(born[0])) / DAY)
-    return float(np.sum(born >= as_of - days * DAY)) / days
+def _plain(history: History, born: IntArray, as_of: int, start: int, end: int) -> tuple[float, float]:
+    """Entries to expect until the end, and the probability that one is won in the period, by W alone."""
+    length, late = (end - as_of) / DAY, max((start - as_of) / DAY, 0.0)
+    days = int(np.ceil(length))
+    won = won_since_entry(history, as_of, days)
+    middle, grid = np.arange(days) + 0.5, np.arange(days + 1, dtype=np.float64)
+    p = float(np.mean(np.interp(length - middle, grid, won) - np.interp(np.maximum(late - middle, 0.0), grid, won)))
+    counted = min(LOOK_BACK, (as_of - int(born[0])) / DAY)
+    rate = float(np.sum((born < as_of) & (born >= as_of - counted * DAY))) / counted
+    return rate * length, max(p, 0.0)
 
 
-def _spread(born: FloatArray, as_of: int, length: float) -> float:
-    """How far the number of entries in past windows of the same length lay from what was expected before each."""
-    excess: list[float] = []
-    moment = as_of - length * DAY
-    while moment - born[0] >= LEAST_DAYS * DAY and len(excess) < 12:
-        before = born[born < moment]
-        expected = _rate(before, moment) * length
-        came = float(np.sum((born >= moment) & (born < moment + length * DAY)))
-        if expected > 0 and came > 0:
-            excess.append(np.log(came / expected) ** 2 - 1 / came)
-        moment -= length * DAY
-    n = len(excess)
-    found = max(float(np.mean(excess)), 0.0) if n else 0.0
-    return float(np.sqrt((n * found + PRIOR_WINDOWS * USUAL**2) / (n + PRIOR_WINDOWS)))
+def _corrected(history: History, born: IntArray, as_of: int, start: int, end: int) -> tuple[float, float]:
+    """By how much more were won in past periods than was to be expected, and how far that spread."""
+    said: list[float] = []
+    came: list[float] = []
+    for back in range(1, 60):
+        then, since, until = (_months_before(when, 3 * back) for when in (as_of, start, end))
+        if then - int(born[0]) < LEAST_BEFORE * DAY or len(said) == MOST_WINDOWS:
+            break
+        if until > as_of:
+            continue
+        entries, p = _plain(history, born, then, since, until)
+        said.append(entries * p)
+        won = (history.won == 1) & (history.closed >= since) & (history.closed < until)
+        came.append(float(np.sum(won & (history.created >= then) & (history.created < until))))
+    expected, n = np.array(said), len(said)
+    factor = (sum(came) + PRIOR_WINS) / (float(expected.sum()) + PRIOR_WINS)
+    expected = expected * factor
+    found = 0.0
+    if expected.any():
+        found = max(float(np.sum((np.array(came) - expected) ** 2 - expected) / np.sum(expected**2)), 0.0)
+    return factor, float(np.sqrt((n * found + PRIOR_WINDOWS * USUAL**2) / (n + PRIOR_WINDOWS)))
+
+
+def _months_before(when: int, months: int) -> int:
+    """The same day and time so many months earlier, or the last day of a month that lacks it."""
+    day = moment(when)
+    month = 12 * day.year + day.month - 1 - months
+    year, number = month // 12, month % 12 + 1
+    return micros(day.replace(year=year, month=number, day=min(day.day, monthrange(year, number)[1])))

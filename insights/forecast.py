@@ -19,7 +19,8 @@ from insights.errors import NothingToTellError, RatesError
 from insights.money import Rates
 from insights.pipeline import Ailing, Coverage, Limits, due_in, health
 from insights.spans import Span
-from insights.totals import Line, Lines, has_amounts, lines_of, money_at
+from insights.stated import has_amounts, money_at
+from insights.totals import Line, Lines, lines_of
 from insights.waterfall import Seen, Waterfall, waterfalls
 from models.outlook import Backtest, Outlook
 from models.scoring import BATCH
@@ -57,7 +58,8 @@ class Forecast:
         spread: Standard deviation of the common shock, in log-odds.
         quarters: Past quarters that it rests on.
         backtests: How forecasts of past quarters came out.
-        waterfalls: Changes since the forecast before, by currency; empty where there was nothing to forecast then.
+        waterfalls: Changes since the forecast before, by currency; empty where there was nothing to forecast then. Of
+            a period that starts at the moment of the forecast, what was won since the one before counts in it.
         ailing: Deals that need a look.
         coverage: How the target is covered; None without a target.
         in_sample: Whether the moment lies before the model's training cut: it may have seen how deals ended.
@@ -111,7 +113,7 @@ def open_deals_of(history: History, model: WinModel, as_of: int, period: Span) -
         part = pairs.take(rows)
         matrix = build_matrix(history, features, part)
         p[rows] = model.predict(matrix)
-        within = model.won_within(matrix, p[rows], edges, np.maximum((as_of - part.as_of) / DAY, 0.0))
+        within = model.won_within(matrix, p[rows], edges, np.maximum((as_of - part.as_of) / DAY, 0.0), part.as_of)
         assert within is not None
         inside[rows] = within[:, 1] - within[:, 0]
     return OpenDeals(pairs.deal, p, inside)
@@ -149,12 +151,13 @@ def forecast(
     changes: dict[str, Waterfall] = {}
     born = history.created[history.created != NAT]
     if lines.money and before > int(born.min()):
-        earlier = open_deals_of(history, model, before, period)
-        then = lines_of(history, before, period, earlier.deals, earlier.in_period, 0.0, rates=rates, draws=1)
-        changes = waterfalls(history, period, _seen(history, before, earlier, then, rates),
+        compared = period.since(before)
+        earlier = open_deals_of(history, model, before, compared)
+        then = lines_of(history, before, compared, earlier.deals, earlier.in_period, 0.0, rates=rates, draws=1)
+        changes = waterfalls(history, compared, _seen(history, before, earlier, then, rates),
                              _seen(history, as_of, now, lines, rates), list(lines.money))  # fmt: skip
     return Forecast(as_of, period, now, lines, outlook.spread, len(outlook.quarters), outlook.backtests, changes,
-                    health(history, as_of, now.deals, lines.amount, limits), covered,
+                    health(history, as_of, now.deals, lines.amount, lines.currency, limits), covered,
                     as_of < model.trained_before, _notes(history, model, as_of, now, lines, outlook))  # fmt: skip
 
 

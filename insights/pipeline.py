@@ -14,6 +14,7 @@ from features.history import History
 from features.matrix import default_as_of
 from features.moments import Moments
 from insights.spans import Span
+from insights.stated import amounts_at, expected_closes, has_amounts
 
 BoolArray = NDArray[np.bool_]
 
@@ -40,8 +41,8 @@ class Ailing:
     Attributes:
         name: Short name.
         meaning: What is amiss, in words.
-        deals: Codes of the deals, those of the largest amount first.
-        values: What was found of each: days, times, contacts.
+        deals: Codes of the deals, those of the largest amount first, each currency apart.
+        values: What was found of each: days, times, contacts; 0 where nothing was.
         absent: What the data lack to tell; None where they tell.
     """
 
@@ -53,7 +54,8 @@ class Ailing:
 
 
 def health(
-    history: History, as_of: int, deals: IntArray, amount: FloatArray, limits: Limits | None = None
+    history: History, as_of: int, deals: IntArray, amount: FloatArray, currency: Sequence[str],
+    limits: Limits | None = None,
 ) -> list[Ailing]:  # fmt: skip
     """Lists of open deals that need a look, by what was known at a moment.
 
@@ -62,11 +64,13 @@ def health(
         as_of: Microseconds.
         deals: Open deals, shape (n_deals,).
         amount: What each counts with, for the order.
+        currency: Its currency: amounts in several are not compared, the deals of the commonest come first.
         limits: From when on a deal needs a look.
     """
     limits = limits or Limits()
     at = Moments(history, deals, np.full(len(deals), as_of, dtype=np.int64))
-    order = np.argsort(-amount, kind="stable")
+    names, places, n = np.unique(np.array(currency, dtype=str), return_inverse=True, return_counts=True)
+    order = np.lexsort((-amount, places, -n[places])) if len(names) else np.zeros(0, dtype=np.int64)
 
     def listed(name: str, meaning: str, needs: Sequence[str], ask: tuple[FloatArray, BoolArray] | None) -> Ailing:
         nothing: IntArray = np.zeros(0, dtype=np.int64)
@@ -76,6 +80,8 @@ def health(
         rows = order[amiss[order]]
         return Ailing(name, meaning, deals[rows], values[rows])
 
+    stated = amounts_at(history, as_of)[deals] if has_amounts(history) else None
+    closes = expected_closes(history, as_of, deals)
     late = f"{limits.pushes} times or more"
     return [
         listed("stale", f"no activity, stage change or edit for {limits.stale_days:g} days", ["activities"],
@@ -84,11 +90,15 @@ def health(
                _no_next_step(history, at, deals, as_of)),
         listed("pushed", f"the expected close was moved later {late}", ["changes of opportunities.expected_close_at"],
                _pushed(at, limits.pushes)),
-        listed("overdue", "the expected close has passed", ["opportunities.expected_close_at"], _overdue(at)),
+        listed("overdue", "the expected close has passed", ["opportunities.expected_close_at"],
+               _overdue(closes, as_of)),
         listed("single_threaded", f"at most {limits.contacts} contact", ["contact_roles", "activities.contact_id"],
                _single_threaded(at, limits.contacts)),
         listed("no_decision_maker", "no decision maker, economic buyer or executive among the contacts",
                ["contact_roles.role"], _no_decision_maker(at)),
+        listed("no_amount", "no amount is entered", ["opportunities.amount"], _nothing_in(stated)),
+        listed("no_close_date", "no expected close is entered", ["opportunities.expected_close_at"],
+               _nothing_in(closes)),
     ]  # fmt: skip
 
 
@@ -127,10 +137,10 @@ def _pushed(at: Moments, least: int) -> tuple[FloatArray, BoolArray] | None:
     return times, times >= least
 
 
-def _overdue(at: Moments) -> tuple[FloatArray, BoolArray] | None:
-    if not at.has("opportunities.expected_close_at"):
+def _overdue(closes: FloatArray | None, as_of: int) -> tuple[FloatArray, BoolArray] | None:
+    if closes is None:
         return None
-    days = (at.as_of - at.number("opportunities.expected_close_at")) / DAY
+    days = (as_of - closes) / DAY
     return days, days > 0
 
 
@@ -151,6 +161,11 @@ def _no_decision_maker(at: Moments) -> tuple[FloatArray, BoolArray] | None:
         return None
     found = at.contact_roles.count("decider")
     return found, found == 0
+
+
+def _nothing_in(values: FloatArray | None) -> tuple[FloatArray, BoolArray] | None:
+    """Which values are absent; of amounts, those of 0 are too."""
+    return None if values is None else (np.zeros(len(values)), ~(values > 0))
 
 
 @dataclass(frozen=True)
@@ -178,8 +193,5 @@ class Coverage:
 
 def due_in(history: History, as_of: int, period: Span, deals: IntArray) -> BoolArray:
     """Whether each deal's expected close lies before the end of a period, overdue or unknown ones included."""
-    if "opportunities.expected_close_at" not in history.sources:
-        return np.ones(len(deals), dtype=np.bool_)
-    when = np.full(len(deals), as_of, dtype=np.int64)
-    expected = history.field("opportunities.expected_close_at").numbers(deals, when)
-    return np.asarray(~(expected >= period.end))
+    expected = expected_closes(history, as_of, deals)
+    return np.ones(len(deals), dtype=np.bool_) if expected is None else np.asarray(~(expected >= period.end))

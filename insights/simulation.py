@@ -60,7 +60,7 @@ class Arrivals:
     Attributes:
         expected: Mean number of deals that enter and could be won within the period.
         p: Probability that one that enters is won in the period.
-        spread: Standard deviation of the logarithm of how many enter, from period to period.
+        spread: Standard deviation of how many of them are won beyond chance, relative to the mean.
         amounts: Amounts of such deals to draw from, shape (n_amounts,); none where nothing is known.
         currency: Place of each one's currency.
     """

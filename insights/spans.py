@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 from crm.tables import DAY, micros, moment
@@ -21,16 +21,22 @@ class Span:
         name: In words: `2026Q4`, or `by 2026-12-31`.
         start: Microseconds.
         end: Microseconds.
+        rolling: Whether it starts at the moment of the forecast, rather than on a day of the calendar.
     """
 
     name: str
     start: int
     end: int
+    rolling: bool = False
 
     @classmethod
     def of(cls, period: Period) -> Span:
         """A period as a whole."""
         return cls(period.name, period.start, period.end)
+
+    def since(self, when: int) -> Span:
+        """The span that a forecast made at an earlier moment was for: a rolling one starts there."""
+        return replace(self, start=when) if self.rolling else self
 
     @property
     def days(self) -> float:
@@ -68,7 +74,7 @@ def _day(text: str, as_of: int) -> Span | None:
     """From a moment to the end of a day; None where the text is no day."""
     try:
         day = date.fromisoformat(text) if len(text) == len("2026-12-31") else None
-        return None if day is None else Span(f"by {day}", as_of, micros(day + timedelta(days=1)))
+        return None if day is None else Span(f"by {day}", as_of, micros(day + timedelta(days=1)), rolling=True)
     except (ValueError, OverflowError):
         return None
 

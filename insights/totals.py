@@ -7,16 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from crm.schema import Known
-from crm.tables import DAY, Coded, FloatArray, IntArray
+from crm.tables import DAY, FloatArray, IntArray
 from features.history import History
 from features.matrix import open_at
-from features.records import NEVER
 from insights.arrivals import arrivals_of
-from insights.money import Amounts, Rates, amounts_of
+from insights.money import Rates, amounts_of
 from insights.simulation import Pipeline, Totals, draw_totals
 from insights.spans import Span
+from insights.stated import AMOUNT, amounts_at, currencies_of, expected_closes, has_amounts, won_in
 
-AMOUNT = "amount"
 LEAST_CHANGES = 30
 """Fewest past wins that tell how far amounts still move before the close."""
 
@@ -68,48 +67,6 @@ class Lines:
     guessed: int
     without_rate: dict[str, int]
     totals: Totals
-
-
-def has_amounts(history: History) -> bool:
-    """Whether the export has amounts at all."""
-    values = history.crm.tables["opportunities"].get(AMOUNT)
-    return isinstance(values, np.ndarray) and bool(np.any(~np.isnan(values)))
-
-
-def amounts_at(history: History, as_of: int) -> FloatArray:
-    """Amount of every deal as it stood at a moment, in hundredths of its currency; NaN where that is not known.
-
-    An amount without a history is known of deals that are open today, and of those that had closed by then.
-    """
-    n = history.n_deals
-    if not has_amounts(history):
-        return np.full(n, np.nan)
-    everyone = np.arange(n, dtype=np.int64)
-    values = history.field("opportunities.amount").numbers(everyone, np.full(n, as_of, dtype=np.int64))
-    if history.crm.known("opportunities", AMOUNT) in (Known.CREATED, Known.HISTORY):
-        return np.asarray(values)
-    stands = (history.closed == NEVER) | (history.closed < as_of)
-    return np.where(stands, values, np.nan)
-
-
-def currencies_of(history: History) -> Coded:
-    """Currency of every deal; missing where none is named."""
-    n = history.n_deals
-    if history.crm.known("opportunities", "currency") is None:
-        return Coded(np.full(n, -1, dtype=np.int32), ())
-    field = history.field("opportunities.currency")
-    everyone = np.arange(n, dtype=np.int64)
-    return Coded(field.codes(everyone, np.full(n, NEVER - 1, dtype=np.int64)), field.levels)
-
-
-def money_at(history: History, as_of: int, rates: Rates | None) -> Amounts:
-    """Amounts of all deals as they stood at a moment, converted if there are rates."""
-    return amounts_of(amounts_at(history, as_of), currencies_of(history), rates)
-
-
-def won_in(history: History, start: int, end: int) -> IntArray:
-    """Deals won at or after `start` and before `end`."""
-    return np.flatnonzero((history.won == 1) & (history.closed >= start) & (history.closed < end)).astype(np.int64)
 
 
 def lines_of(
@@ -210,10 +167,7 @@ def stage_weighted(history: History, as_of: int, period: Span, deals: IntArray, 
         rate: Win rate of each deal's stage, shape (n_deals,).
     """
     amount = np.nan_to_num(amounts_at(history, as_of)) / 100
-    expected = np.full(len(deals), np.nan)
-    if "opportunities.expected_close_at" in history.sources:
-        when = np.full(len(deals), as_of, dtype=np.int64)
-        expected = history.field("opportunities.expected_close_at").numbers(deals, when)
-    due = ~(expected >= period.end)
+    expected = expected_closes(history, as_of, deals)
+    due = np.ones(len(deals), dtype=np.bool_) if expected is None else ~(expected >= period.end)
     so_far = amount[won_in(history, period.start, min(as_of, period.end))].sum()
     return float(so_far + (amount[deals] * rate)[due].sum())

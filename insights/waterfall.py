@@ -21,14 +21,14 @@ from crm.tables import FloatArray, IntArray
 from features.history import History
 from insights.money import Amounts
 from insights.spans import Span
-from insights.totals import won_in
+from insights.stated import won_in
 
 StepName = Literal["new", "won", "lost", "slipped", "pulled_in", "amount_up", "amount_down", "odds_up", "odds_down",
                    "not_entered_yet"]  # fmt: skip
 STEPS: tuple[StepName, ...] = get_args(StepName)
 MEANING: dict[StepName, str] = {
     "new": "entered since, or open again",
-    "won": "won since: the amount, less what the deal counted with",
+    "won": "won since: the amount, or nothing if that was before the period began, less what the deal counted with",
     "lost": "lost since",
     "slipped": "less likely to close in the period: its close date moved, or time passed without a close",
     "pulled_in": "more likely to close in the period",

@@ -6,6 +6,7 @@ here respects that (Aalen and Johansen 1978; Graf, Schmoor, Sauerbrei and Schuma
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,6 +41,11 @@ class Episodes:
     def closed(self) -> BoolArray:
         """Whether the close was seen."""
         return self.days < self.watched
+
+    @classmethod
+    def joined(cls, parts: Sequence[Episodes]) -> Episodes:
+        """Several, one after another; at least one."""
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("days", "watched", "won")))
 
     def take(self, rows: IntArray | BoolArray) -> Episodes:
         """The chosen rows."""

@@ -15,13 +15,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from crm.tables import FloatArray
 from models.estimator import log_odds, probability
+from models.incidence import Episodes, brier
+from models.metrics import calibration_line
 from models.timing import Timing
 
 USUAL = 0.2
@@ -81,6 +83,40 @@ class Backtest:
     actual: float
 
 
+@dataclass(frozen=True)
+class Judged:
+    """Probabilities to be won within so many days, said at past moments of the deals open then, against what came.
+
+    All figures are of the rows that could be followed, by inverse probability of censoring weights.
+
+    Attributes:
+        days: The horizon.
+        rows: Deals and moments.
+        said: Mean of the probabilities.
+        came: Share won within the horizon.
+        brier: Brier score.
+        slope: Slope of outcomes on log-odds (`models.metrics.calibration_line`): below 1 if overconfident; NaN where
+            there is none.
+    """
+
+    days: int
+    rows: int
+    said: float
+    came: float
+    brier: float
+    slope: float
+
+    @classmethod
+    def of(cls, p: FloatArray, seen: Episodes, days: int) -> Judged | None:
+        """From probabilities, shape (n_rows,), and what became of the rows; None where too few could be followed."""
+        weight = seen.weights(days)
+        if weight is None:
+            return None
+        won = seen.won_within(days)
+        return cls(days, len(p), float(np.average(p, weights=weight)), float(np.average(won, weights=weight)),
+                   brier(p, seen, days), calibration_line(p, won, weight)[0])  # fmt: skip
+
+
 def shift_of(p: FloatArray, won: FloatArray) -> float:
     """Shift of log-odds at which as many wins are expected as came; half a win and half a loss keep it finite."""
     z, wins, shift = log_odds(p), float(won.sum()), 0.0
@@ -112,24 +148,33 @@ class Outlook:
         quarters: Past quarters, in order.
         backtests: Forecasts of past quarters, in order; each rests on earlier quarters alone.
         losses: Out-of-sample log-loss of each candidate for the timing, by its name.
-        briers: Brier score of the chosen one by horizon in days, by inverse probability of censoring weights.
+        judged: How the chosen one did at past moments, by horizon.
     """
 
     timing: Timing
     quarters: tuple[PastQuarter, ...] = ()
     backtests: tuple[Backtest, ...] = ()
-    losses: dict[str, float] | None = None
-    briers: dict[str, float] | None = None
+    losses: dict[str, float] = field(default_factory=dict)
+    judged: tuple[Judged, ...] = ()
 
     @property
     def spread(self) -> float:
         """Standard deviation of the common shock, in log-odds."""
         return spread_of(self.quarters)
 
+    def metrics(self) -> dict[str, float]:
+        """Its figures for MLflow."""
+        found = {"timing.spread": self.spread}
+        for item in self.judged:
+            figures = {"said": item.said, "came": item.came, "brier": item.brier, "slope": item.slope}
+            found |= {f"timing.{name}_{item.days}": value for name, value in figures.items() if value == value}
+        return found
+
     def save(self, folder: Path) -> None:
         """Write it into an empty folder, as data and not as code."""
         self.timing.save(folder)
-        data = {"quarters": [asdict(item) for item in self.quarters], "losses": self.losses, "briers": self.briers,
+        data = {"losses": self.losses, "quarters": [asdict(item) for item in self.quarters],
+                "judged": [asdict(item) for item in self.judged],
                 "backtests": [asdict(item) for item in self.backtests]}  # fmt: skip
         (folder / "outlook.json").write_text(json.dumps(data, indent=1))
 
@@ -138,4 +183,5 @@ class Outlook:
         """Read what `save` wrote."""
         data = json.loads((folder / "outlook.json").read_text())
         return cls(Timing.load(folder), tuple(PastQuarter(**item) for item in data["quarters"]),
-                   tuple(Backtest(**item) for item in data["backtests"]), data["losses"], data["briers"])  # fmt: skip
+                   tuple(Backtest(**item) for item in data["backtests"]), data["losses"],
+                   tuple(Judged(**item) for item in data["judged"]))  # fmt: skip

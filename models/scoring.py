@@ -99,7 +99,8 @@ def score_pairs(
     # where features are those at entry, a deal has been open for a while since
     now = pairs.as_of if as_of is None else np.full(len(pairs), as_of, dtype=np.int64)
     waited = np.maximum(((now if asked is None else asked) - pairs.as_of) / DAY, 0.0)
-    return replace(scores, won_within=model.won_within(matrix, scores.p, np.array(HORIZONS, dtype=np.float64), waited))
+    days = np.array(HORIZONS, dtype=np.float64)
+    return replace(scores, won_within=model.won_within(matrix, scores.p, days, waited, pairs.as_of))
 
 
 def scored(matrix: FeatureMatrix, model: WinModel, deal_ids: tuple[str, ...], as_of: int | None) -> Scores:

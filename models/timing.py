@@ -9,6 +9,11 @@ begins closes within it with probability c_k(x), and is then won with probabilit
 
 so the sum over time of P(closes then) x P(won | then), tied to the win model: F tells *when*, the win model *whether*.
 Within a period the rate of closing is constant; after the last one, everything that is still open closes as in it.
+Where deals are known to crowd at the end of quarters (`models.quarter`), rates are those of usual days: a period that
+is worth u usual days to wins and v to losses of its length L, of whose closings the share w is won, has
+
+    1 - c' = (1 - c)^g,   g = (w u + (1 - w) v) / L,   w' = w u / (w u + (1 - w) v)
+
 F(h) never falls, and F(h) <= F(infinity), so neither does the probability fall with h nor exceed the win probability.
 
 Rows are snapshots of the weekly grid, open deals included, each followed for the whole periods that the data allow: a
@@ -21,7 +26,7 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -32,6 +37,7 @@ from features.matrix import FeatureMatrix
 from models.encoding import Encoding
 from models.estimator import log_odds, probability
 from models.incidence import Episodes
+from models.quarter import QuarterPace
 from models.trees import Trees, TreeSize
 
 HORIZONS = (30, 60, 90, 180)
@@ -42,11 +48,10 @@ N_PERIODS = len(EDGES) - 1
 MIDDLE: FloatArray = (EDGES[:-1] + EDGES[1:]) / 2
 LEAST_CLOSINGS = 20
 """Fewest closings in a period for it to have hazards of its own; later ones are taken to be like it."""
-QUARTER_DAYS = 365.25 / 4
-PACE = ("stage", "days_in_stage", "age_days", "days_to_expected_close", "days_to_quarter_end", "pushes", "days_silent")
+PACE = ("stage", "days_in_stage", "age_days", "days_to_expected_close", "pushes", "days_silent")
 """Features that tell how fast a deal goes."""
-CALENDAR = ("days_to_expected_close", "days_to_quarter_end")
-"""Features that count down to a day: in a later period, so much less of them is left."""
+COUNT_DOWN = "days_to_expected_close"
+"""Counts down to a day: in a later period, so much less of it is left."""
 _CELLS = 400_000
 """Rows and periods that are worked on together."""
 SIZE = TreeSize(trees=80, leaves=7, depth=4, learning_rate=0.06, min_rows=100, l2=5.0, column_share=0.7)
@@ -213,18 +218,15 @@ class TreeHazards(Hazards):
         self.outcome.fit(whole.take(ended), seen.won[row[ended]])
 
     def _in_periods(self, matrix: FeatureMatrix, row: IntArray, period: IntArray) -> FeatureMatrix:
-        """Features of rows in periods, with the period's middle, and what it leaves of each count-down."""
+        """Features of rows in periods, with the period's middle, and what it leaves of the count-down."""
         columns: dict[str, FloatArray | Coded] = {}
         middle = MIDDLE[period]
         for name in self.names:
             values = matrix.columns[name]
             if isinstance(values, Coded):
                 columns[name] = values.take(row)
-            elif name in CALENDAR:
-                left = values[row] - middle
-                columns[name] = left % QUARTER_DAYS if name == "days_to_quarter_end" else left
             else:
-                columns[name] = values[row]
+                columns[name] = values[row] - middle if name == COUNT_DOWN else values[row]
         columns["period_days"] = middle
         return FeatureMatrix(columns, len(row))
 
@@ -317,45 +319,64 @@ class Timing:
     Attributes:
         hazards: Fitted hazards.
         recipe: What they are, in words.
+        pace: How deals crowd at the end of quarters; None where that is not known.
     """
 
     hazards: Hazards
     recipe: str
+    pace: QuarterPace | None = None
 
     @property
     def features(self) -> tuple[str, ...]:
         """Names of the features that it reads."""
         return self.hazards.features
 
-    def incidence(self, matrix: FeatureMatrix, days: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def incidence(
+        self, matrix: FeatureMatrix, days: FloatArray, at: IntArray | None = None
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:  # fmt: skip
         """Probability to be won, and to be closed at all, within so many days, and to be won in the end.
 
         Args:
             matrix: Features as of the moment.
             days: Horizons of each row, shape (n_rows, n_horizons) or (n_horizons,) for the same ones.
+            at: The moments, in microseconds, shape (n_rows,); without, all days are taken to be usual ones.
 
         Returns:
             F and 1 - S of shape (n_rows, n_horizons), and F(infinity) of shape (n_rows,).
         """
-        closing, won = self.hazards.rates(matrix)
-        days = np.broadcast_to(days, (matrix.n_rows, np.shape(days)[-1]))
-        nothing = np.zeros((matrix.n_rows, 1))
-        open_still = np.hstack([nothing + 1.0, np.cumprod(1.0 - closing, axis=1)])
-        wins = np.hstack([nothing, np.cumsum(open_still[:, :-1] * closing * won, axis=1)])
+        closing, share = self.hazards.rates(matrix)
+        n = matrix.n_rows
+        days = np.broadcast_to(days, (n, np.shape(days)[-1]))
         period = np.clip(np.searchsorted(EDGES, days, side="left") - 1, 0, N_PERIODS - 1)
-        part = np.maximum(days - EDGES[period], 0.0) / (EDGES[1:] - EDGES[:-1])[period]  # beyond 1 after the last edge
 
         def of(values: FloatArray) -> FloatArray:
             return np.take_along_axis(values, period, axis=1)
 
-        gone = 1.0 - (1.0 - of(closing)) ** part
-        stays = of(open_still[:, :-1])
-        found = of(wins[:, :-1]) + stays * gone * of(won)
-        return found, 1.0 - stays * (1.0 - gone), wins[:, -1] + open_still[:, -1] * won[:, -1]
+        length = EDGES[1:] - EDGES[:-1]
+        (wins_by, losses_by), (wins_at, losses_at) = self._usual(EDGES, n, at), self._usual(days, n, at)
+        to_wins, to_losses = share * np.diff(wins_by, axis=1), (1.0 - share) * np.diff(losses_by, axis=1)
+        stays = (1.0 - closing) ** ((to_wins + to_losses) / length)
+        won = to_wins / (to_wins + to_losses)
+        nothing = np.zeros((n, 1))
+        open_still = np.hstack([nothing + 1.0, np.cumprod(stays, axis=1)])
+        wins = np.hstack([nothing, np.cumsum(open_still[:, :-1] * (1.0 - stays) * won, axis=1)])
+        some = of(share) * (wins_at - of(wins_by)) + (1.0 - of(share)) * (losses_at - of(losses_by))
+        gone = 1.0 - (1.0 - of(closing)) ** (np.maximum(some, 0.0) / length[period])  # beyond the last edge, on and on
+        before = of(open_still[:, :-1])
+        found = of(wins[:, :-1]) + before * gone * of(won)
+        return found, 1.0 - before * (1.0 - gone), wins[:, -1] + open_still[:, -1] * won[:, -1]
+
+    def _usual(self, days: FloatArray, n: int, at: IntArray | None) -> tuple[FloatArray, FloatArray]:
+        """Usual days in the first so many days, for wins and losses, both of shape (n_rows, n_days)."""
+        if self.pace is not None and at is not None:
+            return self.pace.usual_days(at, days)
+        plain = np.broadcast_to(days, (n, np.shape(days)[-1]))
+        return plain, plain
 
     def won_within(
-        self, matrix: FeatureMatrix, p: FloatArray, days: FloatArray, waited: FloatArray | None = None
-    ) -> FloatArray:
+        self, matrix: FeatureMatrix, p: FloatArray, days: FloatArray, waited: FloatArray | None = None,
+        at: IntArray | None = None,
+    ) -> FloatArray:  # fmt: skip
         """Probability to be won within so many days: p x (F(h) / F(infinity)), never falling with h nor above p.
 
         A deal that has been open for w days since the moment of its features (where features are those at entry) is won
@@ -366,13 +387,14 @@ class Timing:
             p: Win probability of each row, shape (n_rows,).
             days: Horizons in growing order, shape (n_horizons,), or (n_rows, n_horizons).
             waited: Days since the moment of the features, shape (n_rows,); none by default.
+            at: The moment of the features, see `incidence`.
 
         Returns:
             Shape (n_rows, n_horizons).
         """
         days = np.broadcast_to(days, (matrix.n_rows, np.shape(days)[-1]))
         wait = np.zeros(matrix.n_rows) if waited is None else waited
-        won, _, total = self.incidence(matrix, np.hstack([wait[:, None], wait[:, None] + days]))
+        won, _, total = self.incidence(matrix, np.hstack([wait[:, None], wait[:, None] + days]), at)
         before = won[:, [0]]
         share = (won[:, 1:] - before) / np.maximum(total[:, None] - before, 1e-12)
         # rounding must not make a longer horizon less likely
@@ -382,10 +404,16 @@ class Timing:
         """Write it into an empty folder, as data and not as code."""
         (folder / "hazards").mkdir()
         self.hazards.save(folder / "hazards")
-        (folder / "timing.json").write_text(json.dumps({"hazards": self.hazards.kind, "recipe": self.recipe}))
+        pace = None if self.pace is None else asdict(self.pace)
+        (folder / "timing.json").write_text(
+            json.dumps({"hazards": self.hazards.kind, "recipe": self.recipe, "pace": pace}, indent=1)
+        )
 
     @classmethod
     def load(cls, folder: Path) -> Timing:
         """Read what `save` wrote."""
         data = json.loads((folder / "timing.json").read_text())
-        return cls(HAZARDS[data["hazards"]].load(folder / "hazards"), data["recipe"])
+        pace = data["pace"]
+        if pace is not None:
+            pace = QuarterPace(pace["fiscal_year_start"], tuple(pace["won"]), tuple(pace["lost"]))
+        return cls(HAZARDS[data["hazards"]].load(folder / "hazards"), data["recipe"], pace)

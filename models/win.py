@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from crm.tables import Coded, FloatArray
+from crm.tables import Coded, FloatArray, IntArray
 from features.matrix import FeatureMatrix
 from features.registry import Feature, declared
 from models.average import Average
@@ -100,8 +100,9 @@ class WinModel:
         return self.calibration(self.estimator.margin(matrix))
 
     def won_within(
-        self, matrix: FeatureMatrix, p: FloatArray, days: FloatArray, waited: FloatArray | None = None
-    ) -> FloatArray | None:
+        self, matrix: FeatureMatrix, p: FloatArray, days: FloatArray, waited: FloatArray | None = None,
+        at: IntArray | None = None,
+    ) -> FloatArray | None:  # fmt: skip
         """Probability of each row to be won within so many days; None for a model that knows nothing of time.
 
         Args:
@@ -109,11 +110,12 @@ class WinModel:
             p: What `predict` gives, shape (n_rows,).
             days: Horizons; see `models.timing.Timing.won_within`, like the rest.
             waited: Days since the moment of the features.
+            at: That moment.
 
         Returns:
             Shape (n_rows, n_horizons).
         """
-        return None if self.outlook is None else self.outlook.timing.won_within(matrix, p, days, waited)
+        return None if self.outlook is None else self.outlook.timing.won_within(matrix, p, days, waited, at)
 
     def explain(self, matrix: FeatureMatrix) -> Explained:
         """Win probability of each row and the points of each feature."""

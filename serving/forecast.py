@@ -112,8 +112,9 @@ class AilingDeal(Answer):
     """A deal that needs a look."""
 
     opportunity_id: str = Field(description="The deal.")
-    value: float = Field(description="What was found: days, times or contacts.")
+    value: float = Field(description="What was found: days, times or contacts; 0 where nothing was.")
     amount: float | None = Field(description="Amount that it counts with; null in an export without amounts.")
+    currency: str | None = Field(description="Its currency; null where none is named.")
     in_period: float = Field(ge=0, le=1, description="Probability to be won in what is left of the period.")
 
 
@@ -124,7 +125,7 @@ class HealthList(Answer):
     meaning: str = Field(description="What is amiss.")
     absent: str | None = Field(description="What the data lack to tell; null where they tell.")
     total: int = Field(ge=0, description="Deals in all.")
-    deals: list[AilingDeal] = Field(description="Those of the largest amount first.")
+    deals: list[AilingDeal] = Field(description="Those of the largest amount first, each currency apart.")
 
 
 class CoverageAnswer(Answer):
@@ -233,8 +234,16 @@ def _line(line: Line) -> dict[str, float]:
 def _answer(found: Forecast, history: History, version: int, simulated: bool, limit: int) -> ForecastAnswer:
     ids = history.deal_ids
     with_money = bool(found.lines.money)
-    amount = dict(zip(found.open_deals.deals.tolist(), found.lines.amount.tolist(), strict=True))
-    likely = dict(zip(found.open_deals.deals.tolist(), found.open_deals.in_period.tolist(), strict=True))
+    lines, open_deals = found.lines, found.open_deals
+    place = {deal: row for row, deal in enumerate(open_deals.deals.tolist())}
+
+    def ailing(deal: int, value: float) -> AilingDeal:
+        row = place[deal]
+        return AilingDeal(
+            opportunity_id=ids[deal], value=value, amount=float(lines.amount[row]) if with_money else None,
+            currency=lines.currency[row] or None, in_period=float(open_deals.in_period[row]),
+        )  # fmt: skip
+
     return ForecastAnswer(
         as_of=moment(found.as_of), period=found.period.name, start=moment(found.period.start),
         end=moment(found.period.end), model_version=version, in_sample=found.in_sample, simulated=simulated,
@@ -260,9 +269,7 @@ def _answer(found: Forecast, history: History, version: int, simulated: bool, li
         health=[
             HealthList(
                 name=item.name, meaning=item.meaning, absent=item.absent, total=len(item.deals),
-                deals=[AilingDeal(opportunity_id=ids[deal], value=value, amount=amount[deal] if with_money else None,
-                                  in_period=likely[deal])
-                       for deal, value in zip(item.deals[:limit].tolist(), item.values[:limit].tolist(), strict=True)],
+                deals=list(map(ailing, item.deals[:limit].tolist(), item.values[:limit].tolist())),
             )
             for item in found.ailing
         ],

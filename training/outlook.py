@@ -3,8 +3,8 @@
 At the start of each past quarter the chosen recipe and every candidate for the timing are fitted on what was known
 then, and asked about the deals open then. What was said of wins within 30, 90 and 180 days, against what came, chooses
 the timing (log-loss by inverse probability of censoring weights); what was said of wins within the quarter gives the
-common shock (`models.outlook`) and the backtests. Where the history holds fewer than three such quarters, the origins
-of the recipe search take their place.
+common shock (`models.outlook`) and the backtests. To save time, candidates compete at the last `MOST_CHOOSING` quarters
+only. Where the history holds fewer than three such quarters, the origins of the recipe search take their place.
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ from features.history import History
 from features.matrix import Snapshots, build_matrix, open_at
 from insights.periods import period_at
 from insights.spans import Span
-from insights.totals import has_amounts, lines_of, money_at, won_in
+from insights.stated import has_amounts, money_at, won_in
+from insights.totals import lines_of
 from models.calibration import KINDS, Calibration, Plain
-from models.incidence import Episodes, brier, log_loss
-from models.outlook import Backtest, Outlook, PastQuarter, spread_of
+from models.incidence import Episodes, log_loss
+from models.outlook import Backtest, Judged, Outlook, PastQuarter, spread_of
+from models.quarter import QuarterPace
 from models.timing import HORIZONS, PACE, Hazards, MeanHazards, StageHazards, Timing, TreeHazards, periods_seen
 from training.recipes import Recipe
 from training.search import TIE, Search, Served
@@ -33,6 +35,8 @@ MOST_ROWS = 15_000
 MOST_WIN_ROWS = 40_000
 """Rows that the recipe is fitted on at a past quarter; of more, whole deals are left out."""
 MOST_QUARTERS = 8
+MOST_CHOOSING = 4
+"""Past quarters at which every candidate for the timing is fitted; the others are left to the one that was chosen."""
 LEAST_QUARTERS = 3
 CHOSEN_BY = (30, 90, 180)
 """Horizons, in days, whose mean log-loss chooses the timing."""
@@ -113,10 +117,14 @@ class Outlooks:
         recipe: The recipe to fit.
         kind: Kind of calibration that it serves with.
         threads: Threads of LightGBM.
+        fiscal_year_start: Month in which the company's year starts, 1 to 12.
     """
 
-    def __init__(self, search: Search, recipe: Recipe, kind: str, threads: int = 1) -> None:
+    def __init__(
+        self, search: Search, recipe: Recipe, kind: str, threads: int = 1, fiscal_year_start: int = 1
+    ) -> None:  # fmt: skip
         self.search, self.recipe, self.kind, self.threads = search, recipe, kind, threads
+        self.fiscal_year_start = fiscal_year_start
         data = search.data
         population = data.population
         step = -(-len(population) // MOST_ROWS)
@@ -137,7 +145,9 @@ class Outlooks:
             trees = TreeHazards(threads=self.threads)
             trees.fit(matrix, seen)
             found |= {AVERAGE: MeanHazards([stages, trees]), TREES: trees}
-        return {name: Timing(found[name], name) for name in names if name in found}
+        history = self.search.data.history
+        pace = QuarterPace.learn(history.created, history.closed, history.won, end, self.fiscal_year_start)
+        return {name: Timing(found[name], name, pace) for name in names if name in found}
 
     def _calibration(self, end: int) -> Calibration:
         """The calibration, as it could have been fitted on out-of-sample rows known at a moment."""
@@ -151,8 +161,8 @@ class Outlooks:
                  search.evidence(np.ones(int(known.sum())), search.deal[known]))  # fmt: skip
         return form
 
-    def at(self, period: Span) -> Then:
-        """What would have been said at the start of a period, of the deals open then."""
+    def at(self, period: Span, names: Sequence[str] = TIMINGS) -> Then:
+        """What would have been said at the start of a period, of the deals open then, by some candidates."""
         search, data, history = self.search, self.search.data, self.search.data.history
         start = period.start
         known = np.flatnonzero((data.rows.as_of < start) & (data.closed < start)).astype(np.int64)
@@ -160,15 +170,15 @@ class Outlooks:
         known = known[data.rows.deal[known] % step == 0]
         estimator = search.fit_recipe(self.recipe, known, start)
         pairs = open_at(history, start)
-        names = {*estimator.features, *PACE}
-        matrix = build_matrix(history, [item for item in data.features if item.name in names], pairs)
+        read = {*estimator.features, *PACE}
+        matrix = build_matrix(history, [item for item in data.features if item.name in read], pairs)
         p = self._calibration(start)(estimator.margin(matrix)) if len(pairs) else np.zeros(0)
         waited = (start - pairs.as_of) / DAY
         horizons = np.array([*HORIZONS, period.days])
         order = np.argsort(horizons, kind="stable")
         within, inside = {}, {}
-        for name, timing in self.timings(start).items():
-            said = timing.won_within(matrix, p, horizons[order], waited)[:, np.argsort(order)]
+        for name, timing in self.timings(start, names).items():
+            said = timing.won_within(matrix, p, horizons[order], waited, pairs.as_of)[:, np.argsort(order)]
             within[name], inside[name] = said[:, :-1], said[:, -1]
         moments = Snapshots(pairs.deal, np.full(len(pairs), start, dtype=np.int64))
         return Then(period, pairs.deal, episodes_of(history, moments, data.cut), p, within, inside)
@@ -188,19 +198,21 @@ def learn_outlook(
     data = search.data
     if not data.dated or not len(data.population):
         return None
-    outlooks = Outlooks(search, served.recipe, served.calibration.kind, threads)
-    thens = [outlooks.at(period) for period in past_periods(search, fiscal_year_start)]
-    thens = [then for then in thens if len(then.deals)]
-    name, losses = chosen_timing(thens, data.cut)
+    outlooks = Outlooks(search, served.recipe, served.calibration.kind, threads, fiscal_year_start)
+    periods = past_periods(search, fiscal_year_start)
+    late = [then for then in map(outlooks.at, periods[-MOST_CHOOSING:]) if len(then.deals)]
+    name, losses = chosen_timing(late, data.cut)
+    early = (outlooks.at(period, [name]) for period in periods[:-MOST_CHOOSING])
+    thens = [*(then for then in early if name in then.within and len(then.deals)), *late]
     full = [then for then in thens if then.period.end <= data.cut]
     outcomes = [then.seen.won_within(then.period.days) for then in full]
     quarters = [PastQuarter.of(then.period.start, then.period.end, then.in_period[name], won)
                 for then, won in zip(full, outcomes, strict=True)]  # fmt: skip
     seen, said = _pooled(thens, name, data.cut)
-    found = {str(days): brier(said[:, place], seen, days) for place, days in enumerate(HORIZONS)} if thens else {}
+    judged = (Judged.of(said[:, place], seen, days) for place, days in enumerate(HORIZONS)) if thens else ()
     past = backtests(data.history, full, name, quarters)
     return Outlook(outlooks.timings(data.cut, [name])[name], tuple(quarters), tuple(past), losses,
-                   {days: value for days, value in found.items() if value == value})  # fmt: skip
+                   tuple(item for item in judged if item is not None))  # fmt: skip
 
 
 def chosen_timing(thens: Sequence[Then], end: int) -> tuple[str, dict[str, float]]:
@@ -222,9 +234,8 @@ def chosen_timing(thens: Sequence[Then], end: int) -> tuple[str, dict[str, float
 def _pooled(thens: Sequence[Then], name: str, end: int) -> tuple[Episodes, FloatArray]:
     if not thens:
         return Episodes(np.zeros(0), np.zeros(0), np.zeros(0)), np.zeros((0, len(HORIZONS)))
-    seen = [then.seen.until((end - then.period.start) / DAY) for then in thens]
-    parts = [np.concatenate([getattr(item, part) for item in seen]) for part in ("days", "watched", "won")]
-    return Episodes(*parts), np.concatenate([then.within[name] for then in thens])
+    seen = Episodes.joined([then.seen.until((end - then.period.start) / DAY) for then in thens])
+    return seen, np.concatenate([then.within[name] for then in thens])
 
 
 def _loss(thens: Sequence[Then], name: str, end: int) -> float:

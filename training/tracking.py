@@ -130,6 +130,8 @@ class Tracker:
             mlflow.log_metrics({
                 f"{prefix}{key}": value for key, value in asdict(metrics).items() if value == value
             })  # fmt: skip
+        if trained.model.outlook is not None:
+            mlflow.log_metrics(trained.model.outlook.metrics())
         mlflow.log_metrics({f"seconds.{name.replace(' ', '_')}": value for name, value in trained.seconds.items()})
         mlflow.log_dict({
             "features": [{"name": item.name, "family": item.family, "unit": item.unit, "needs": list(item.needs),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -42,11 +43,12 @@ C              | 2026-04-02 | s          | Economic Buyer
 WHOLE = {"opportunities": DEALS, "activities": ACTIVITIES, "field_changes": CHANGES, "contact_roles": ROLES}
 
 
-def lists(tables: dict[str, str], limits: Limits | None = None, imported: str = "2026-04-01") -> dict[str, Ailing]:
+def lists(tables: dict[str, str], limits: Limits | None = None, imported: str = "2026-04-01",
+          currency: Sequence[str] = ("EUR",) * 3) -> dict[str, Ailing]:  # fmt: skip
     crm = dataclasses.replace(crm_of(tables), imported_at=micros(imported))
     history = History(crm)
     deals = np.arange(history.n_deals, dtype=np.int64)
-    found = health(history, AS_OF, deals, np.array([100.0, 900.0, 500.0]), limits)
+    found = health(history, AS_OF, deals, np.array([100.0, 900.0, 500.0]), currency, limits)
     return {item.name: item for item in found}
 
 
@@ -81,7 +83,7 @@ def test_a_planned_activity_is_the_next_step() -> None:
 @pytest.mark.parametrize(
     ("missing", "lists_lost"),
     [
-        ("activities", {"no_next_step"}), ("field_changes", {"pushed", "overdue"}),
+        ("activities", {"no_next_step"}), ("field_changes", {"pushed"}),
         ("contact_roles", {"no_decision_maker"}),
     ],
 )  # fmt: skip
@@ -91,6 +93,30 @@ def test_what_the_data_lack_is_said_and_not_guessed(missing: str, lists_lost: se
     assert all(not len(found[name].deals) for name in lists_lost)
 
 
-def test_deals_alone_tell_nothing() -> None:
+def test_deals_alone_tell_little() -> None:
     found = lists({"opportunities": DEALS})
-    assert all(item.absent for item in found.values())
+    assert {name for name, item in found.items() if not item.absent} == {"overdue", "no_amount", "no_close_date"}
+    nothing = "opportunity_id | created_at\nA | 2026-01-05\nB | 2026-01-05\nC | 2026-03-25"
+    assert all(item.absent for item in lists({"opportunities": nothing}).values())
+
+
+def test_amounts_in_several_currencies_are_not_compared() -> None:
+    found = lists(WHOLE, Limits(stale_days=5), currency=["USD", "EUR", "USD"])
+    assert list(named(found, "stale")) == ["C", "A", "B"]
+
+
+TODAY = """
+opportunity_id | created_at | closed_at  | outcome | amount | expected_close_at
+B              | 2026-01-05 |            |         | 0      |
+A              | 2026-01-05 |            |         | 100    | 2026-03-20
+C              | 2026-03-25 |            |         |        | 2026-05-01
+"""
+
+
+def test_without_a_history_the_crm_tells_of_today_alone() -> None:
+    found = lists({"opportunities": TODAY, "activities": ACTIVITIES.replace("2026-04-0", "2026-03-0")})
+    assert named(found, "overdue") == {"A": 12.0}
+    assert set(named(found, "no_close_date")) == {"B"}
+    assert set(named(found, "no_amount")) == {"B", "C"}  # 0 is what a CRM shows where none was entered
+    before = lists({"opportunities": TODAY, "activities": ACTIVITIES}, imported="2026-06-01")  # a past day
+    assert before["overdue"].absent == before["no_close_date"].absent == "opportunities.expected_close_at"

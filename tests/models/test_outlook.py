@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.outlook import PRIOR_QUARTERS, USUAL, Backtest, Outlook, PastQuarter, shift_of, spread_of
+from models.incidence import Episodes
+from models.outlook import PRIOR_QUARTERS, USUAL, Backtest, Judged, Outlook, PastQuarter, shift_of, spread_of
 from models.timing import StageHazards, Timing
 
 
@@ -46,10 +47,26 @@ def test_the_spread_follows_the_quarters_the_more_there_are() -> None:
 
 def test_saved_and_loaded_it_is_the_same(tmp_path: Path) -> None:
     made = Outlook(Timing(StageHazards(), "by stage"), tuple(quarters(0.3, 3)),
-                   (Backtest("2026Q1", 5, "EUR", 1.0, 2.0, 3.0, 2.5),), {"by stage": 0.5}, {"30": 0.1})  # fmt: skip
+                   (Backtest("2026Q1", 5, "EUR", 1.0, 2.0, 3.0, 2.5),), {"by stage": 0.5},
+                   (Judged(30, 40, 0.1, 0.2, 0.09, 0.8),))  # fmt: skip
     made.save(tmp_path)
     again = Outlook.load(tmp_path)
-    assert (again.quarters, again.backtests, again.losses, again.briers) == (
-        made.quarters, made.backtests, made.losses, made.briers,
+    assert (again.quarters, again.backtests, again.losses, again.judged) == (
+        made.quarters, made.backtests, made.losses, made.judged,
     )  # fmt: skip
     assert again.spread == made.spread
+
+
+def test_what_was_said_is_judged_by_what_could_be_followed() -> None:
+    p = np.array([0.1, 0.2, 0.6, 0.7, 0.5])
+    days, watched = np.array([10.0, np.inf, 20.0, 25.0, np.inf]), np.array([90.0, 90.0, 90.0, 90.0, 20.0])
+    found = Judged.of(p, Episodes(days, watched, np.array([1.0, np.nan, 0.0, 1.0, np.nan])), 30)
+    assert found is not None
+    # the last could be followed for 20 days only; the two that were still open then stand for it, half each
+    weight = np.array([1.0, 1.5, 1.0, 1.5, 0.0])
+    won = np.array([1.0, 0.0, 0.0, 1.0, 0.0])
+    assert (found.days, found.rows) == (30, 5)
+    assert found.said == pytest.approx(np.average(p, weights=weight))
+    assert found.came == pytest.approx(np.average(won, weights=weight))
+    assert found.brier == pytest.approx(np.average((p - won) ** 2, weights=weight))
+    assert Judged.of(p, Episodes(days, watched, np.zeros(5)), 120) is None

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from crm.tables import Coded, FloatArray
+from crm.tables import Coded, FloatArray, micros
 from features.matrix import FeatureMatrix
 from models.incidence import Episodes, brier
+from models.quarter import QuarterPace
 from models.timing import (
     EDGES,
     HORIZONS,
@@ -181,12 +182,12 @@ def test_saved_and_loaded_it_gives_the_same_bits(kind: str, tmp_path: Path) -> N
     matrix, seen, _ = race(1500)
     made: dict[str, Hazards] = {"stage": StageHazards(), "trees": TreeHazards(SMALL),
                                 "mean": MeanHazards([StageHazards(), TreeHazards(SMALL)])}  # fmt: skip
-    timing = Timing(made[kind], "name")
+    timing = Timing(made[kind], "name", QuarterPace(2, (1.5,) * 13, (0.5,) * 13) if kind == "mean" else None)
     timing.hazards.fit(matrix, seen)
     timing.save(tmp_path)
     again = Timing.load(tmp_path)
     p = np.linspace(0, 1, matrix.n_rows)
-    assert again.recipe == "name"
+    assert (again.recipe, again.pace) == ("name", timing.pace)
     assert again.features == timing.features
     assert np.array_equal(again.won_within(matrix, p, DAYS), timing.won_within(matrix, p, DAYS))
 
@@ -194,3 +195,22 @@ def test_saved_and_loaded_it_gives_the_same_bits(kind: str, tmp_path: Path) -> N
 def test_periods_are_weeks_first() -> None:
     assert np.all(np.diff(EDGES)[:4] == 7.0)
     assert np.all(np.diff(np.diff(EDGES)) >= -1e-9)
+
+
+def test_a_crowd_at_the_quarters_end_moves_wins_there() -> None:
+    closing, won = np.full((1, N_PERIODS), 0.2), np.full((1, N_PERIODS), 0.5)
+    pace = QuarterPace(1, (3.0, *[0.834] * 12), (1.0,) * 13)
+    even, crowded = Timing(Fixed(closing, won), ""), Timing(Fixed(closing, won), "", pace)
+    last, first = np.array([micros("2026-03-25")]), np.array([micros("2026-04-01")])
+    week = np.array([7.0])
+    found, gone, _ = crowded.incidence(nothing(1), week, last)
+    # of seven days that are worth 21 to wins and seven to losses
+    assert gone[0] == pytest.approx(1 - 0.8**2)
+    assert found[0] == pytest.approx((1 - 0.8**2) * 0.75)
+    usual = even.incidence(nothing(1), week, last)[0][0]
+    assert crowded.incidence(nothing(1), week, first)[0][0] < usual < found[0]
+    assert crowded.incidence(nothing(1), week)[0][0] == pytest.approx(usual)  # no moment, no crowd
+    p, days = np.array([0.7]), np.array([0.0, 1.0, 5.0, 6.9, 7.0, 7.1, 30.0, 90.0, 180.0, 800.0, 5000.0])
+    said = crowded.won_within(nothing(1), p, days, at=last)
+    assert np.all(np.diff(said) >= 0)
+    assert said[0, -1] == pytest.approx(0.7, rel=1e-3)

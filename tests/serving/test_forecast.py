@@ -31,11 +31,13 @@ def test_a_forecast_with_its_lists(served: httpx.Client, world: World) -> None:
     assert round(100 * changed["before"]) + steps == round(100 * changed["after"])
     assert len(changed["deals"]) <= 3
     by_name = {item["name"]: item for item in answer["health"]}
-    assert set(by_name) == {"stale", "no_next_step", "pushed", "overdue", "single_threaded", "no_decision_maker"}
+    assert set(by_name) == {"stale", "no_next_step", "pushed", "overdue", "single_threaded", "no_decision_maker",
+                            "no_amount", "no_close_date"}  # fmt: skip
     single = by_name["single_threaded"]
     assert single["total"] >= len(single["deals"]) == 3
     amounts = [deal["amount"] for deal in single["deals"]]
     assert amounts == sorted(amounts, reverse=True)
+    assert {deal["currency"] for deal in single["deals"]} == {"EUR"}
 
 
 def test_more_deals_of_the_same_forecast_change_no_figure(served: httpx.Client) -> None:

@@ -20,8 +20,8 @@ from training.report.inputs import mean_points
 from training.report.verdict import headline, verdict
 from training.run import Trained
 
-SECTIONS = ("verdict", "card", "absent", "calibration", "metrics", "groups", "lift", "drivers", "drift", "leaks",
-            "uncertainty", "misses", "search", "provenance")  # fmt: skip
+SECTIONS = ("verdict", "card", "absent", "calibration", "metrics", "groups", "lift", "timing", "drivers", "drift",
+            "leaks", "uncertainty", "misses", "search", "provenance")  # fmt: skip
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 ADDRESSES = ("src", "href", "action", "data", "srcset", "poster", "background")
 
@@ -171,6 +171,18 @@ def test_its_figures_are_those_of_the_run(page: Page, few_recipes: Trained) -> N
     assert same(gate["base rate"][1], few_recipes.decision.gain.mean, 4)
     assert gate["base rate"][0].startswith(f"{100 * few_recipes.decision.gain_share:+.1f} %")
     assert len(page.rows("uncertainty", "Mean width")) == len(report.widths) + 1
+
+
+def test_it_tells_how_well_it_knows_when_deals_close(page: Page, few_recipes: Trained) -> None:
+    outlook = few_recipes.model.outlook
+    assert outlook is not None
+    assert [item.days for item in outlook.judged] == [30, 60, 90, 180]
+    rows = page.rows("timing", "Won within so many days")
+    for item in outlook.judged:
+        assert rows[str(item.days)][1:3] == [f"{100 * item.said:.1f} %", f"{100 * item.came:.1f} %"]
+    past = page.rows("timing", "Past quarters")
+    assert set(past) - {"quarter"} == {item.name for item in outlook.backtests} != set()
+    assert outlook.metrics()["timing.brier_90"] == outlook.judged[2].brier
 
 
 def test_the_deals_it_got_most_wrong_are_one_row_each(page: Page, few_recipes: Trained) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from crm.tables import moment
 from insights import pages
 from insights.pages.parts import Section
-from training.report import inputs, making, quality, verdict
+from training.report import inputs, making, quality, timing, verdict
 from training.run import Trained
 
 
@@ -13,9 +13,9 @@ def sections(trained: Trained, code_version: str) -> list[Section]:
     """All sections of a run's report."""
     return [
         verdict.verdict(trained), verdict.card(trained), making.absent(trained), quality.calibration(trained),
-        quality.metrics(trained), quality.groups(trained), quality.lift(trained), inputs.drivers(trained),
-        inputs.drift(trained), inputs.leaks(trained), quality.uncertainty(trained), quality.misses(trained),
-        making.search(trained), making.provenance(trained, code_version),
+        quality.metrics(trained), quality.groups(trained), quality.lift(trained), timing.timing(trained),
+        inputs.drivers(trained), inputs.drift(trained), inputs.leaks(trained), quality.uncertainty(trained),
+        quality.misses(trained), making.search(trained), making.provenance(trained, code_version),
     ]  # fmt: skip
 
 

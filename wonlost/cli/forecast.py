@@ -36,8 +36,8 @@ SHOWN = 5
 def forecast(
     as_of: AsOfOption = "",
     until: Annotated[
-        str, typer.Option("--until", metavar="DATE|2026Q4", help="Up to the end of this day, or a fiscal quarter as a "
-                          "whole; by default the quarter of --as-of.")
+        str, typer.Option("--until", metavar="DATE|quarter|2026Q4", help="Up to the end of this day; or a period as a "
+                          "whole: quarter (of --as-of, the default), month, half, year, 2026Q4, 2026-12, 2026H2, 2026.")
     ] = "",
     target: Annotated[
         float | None, typer.Option("--target", metavar="AMOUNT", min=0, help="What is to be won in the period.")
@@ -75,9 +75,16 @@ def forecast(
         err.print(f"note: forecast of {SIMULATED}", markup=False)
     _print_lines(found, version.number)
     for currency, changed in found.waterfalls.items():
-        _print_waterfall(history, currency, changed)
+        _print_waterfall(history, _currency(currency, found), changed, rolling=found.period.rolling)
     _print_backtests(found)
     _print_health(history, found)
+
+
+def _currency(name: str, found: Forecast) -> str:
+    """A currency for people; nothing where no amount names one."""
+    from insights.money import NOT_STATED
+
+    return name or (NOT_STATED if len(found.lines.money) > 1 else "")
 
 
 def _money(value: float) -> str:
@@ -94,7 +101,7 @@ def _print_lines(found: Forecast, version: int) -> None:
         return [name, *(f"{value:,.{digits}f}" for value in values)]
 
     rows = [row("wins", found.lines.wins, 1)]
-    rows += [row(name or "amount", line, 0) for name, line in found.lines.money.items()]
+    rows += [row(_currency(name, found) or "amount", line, 0) for name, line in found.lines.money.items()]
     out.print(table("what the period brings in",
                     ["", "won so far", "of open deals", "of new deals", "expected", "10 %", "50 %", "90 %"], rows))
     covered = found.coverage
@@ -104,7 +111,7 @@ def _print_lines(found: Forecast, version: int) -> None:
                   f"{ratio}; reached in {100 * covered.chance:.0f} % of draws", markup=False)  # fmt: skip
 
 
-def _print_waterfall(history: History, currency: str, changed: Waterfall) -> None:
+def _print_waterfall(history: History, currency: str, changed: Waterfall, *, rolling: bool) -> None:
     from insights.waterfall import MEANING
 
     rows = [[f"expected on {moment(changed.since):%Y-%m-%d}", _money(changed.before), ""]]
@@ -113,7 +120,8 @@ def _print_waterfall(history: History, currency: str, changed: Waterfall) -> Non
                             if item.step == step)[:60] if value else ""  # fmt: skip
         if value:
             rows.append([f"{step.replace('_', ' ')}: {MEANING[step]}", f"{value:+,.0f}", largest.rsplit(",", 1)[0]])
-    rows.append(["expected now", _money(changed.after), ""])
+    won = f", with what was won since {moment(changed.since):%Y-%m-%d}" if rolling else ""
+    rows.append([f"expected now{won}", _money(changed.after), ""])
     out.print(table(f"what changed{f', {currency}' if currency else ''}", ["", "amount", "largest"], rows))
 
 
@@ -130,15 +138,21 @@ def _print_backtests(found: Forecast) -> None:
 
 
 def _print_health(history: History, found: Forecast) -> None:
-    amount = dict(zip(found.open_deals.deals.tolist(), found.lines.amount.tolist(), strict=True))
+    lines = found.lines
+    place = {deal: row for row, deal in enumerate(found.open_deals.deals.tolist())}
+
+    from insights.money import money_words
 
     def told(item: Ailing) -> list[str]:
         if item.absent is not None:
             return [item.meaning, "", f"not told: no {item.absent} in the data"]
-        total = sum(amount[deal] for deal in item.deals.tolist())
+        totals: dict[str, float] = {}
+        for row in (place[deal] for deal in item.deals.tolist()):
+            totals[lines.currency[row]] = totals.get(lines.currency[row], 0.0) + float(lines.amount[row])
+        money = ", ".join(money_words(total, currency) for currency, total in totals.items() if total)
         shown = ", ".join(history.deal_ids[deal] for deal in item.deals[:SHOWN].tolist())
         more = f" and {len(item.deals) - SHOWN:,} more" if len(item.deals) > SHOWN else ""
-        return [item.meaning, f"{len(item.deals):,}", f"{shown}{more}" + (f" ({_money(total)})" if total else "")]
+        return [item.meaning, f"{len(item.deals):,}", f"{shown}{more}" + (f" ({money})" if money else "")]
 
     out.print(table("deals that need a look", ["", "deals", "the largest"], [told(item) for item in found.ailing]))
 

@@ -160,6 +160,7 @@ def explain(
     from features.history import History
     from features.matrix import open_at
     from models.scoring import WinVersion, score_pairs
+    from models.timing import HORIZONS
 
     crm, model, version = champion_of(store)
     when = moment_of(as_of, crm)
@@ -190,6 +191,9 @@ def explain(
     rows += [[reason.sentence, f"{100 * reason.points:+.1f}"] for reason in scores.reasons(0)]
     rows.append(["win probability", f"{100 * scores.p[0]:.1f}"])
     out.print(table("", ["", "points"], rows))
+    if scores.won_within is not None:
+        told = ", ".join(f"{days} days {100 * p:.1f} %" for days, p in zip(HORIZONS, scores.won_within[0], strict=True))
+        out.print(f"won within {told}", markup=False)
 
 
 def add_to(app: typer.Typer) -> None:
