@@ -173,7 +173,7 @@ def test_the_probabilities_come_true() -> None:
     crms = [simulate(12_000, seed, winback_truth=True) for seed in (21, 22, 23)]
     for months in (6, 12, 18):
         rows = pd.concat([realised(crm, months) for crm in crms])
-        assert rows["p"].mean() == pytest.approx(rows["won"].mean(), abs=0.01), months
+        assert rows["p"].mean() == pytest.approx(rows["won"].mean(), rel=0.1), months
         for _, part in rows.groupby(pd.qcut(rows["p"], 5)):
             assert part["p"].mean() == pytest.approx(part["won"].mean(), abs=0.03), months
         line = LogisticRegression(C=1e6).fit(logit(rows["p"].to_numpy())[:, None], rows["won"])
