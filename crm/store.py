@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
 from typing import Any, cast
 
@@ -25,6 +26,8 @@ from crm.tables import NAT, Attribute, Coded, Columns, CrmData, Process, Values,
 SCHEMA_VERSION = "0004"
 """Newest version in `crm/migrations/versions`; kept here so that opening an up-to-date store need not load Alembic."""
 
+_UPGRADING = Lock()
+"""Held while Alembic works: what it works on is global to the process, and a server opens the store in many threads."""
 _BATCH = 50_000
 _TEXT = (Kind.ID, Kind.TEXT, Kind.CATEGORY)
 
@@ -251,15 +254,26 @@ def _sqlite_engine(url: sa.URL) -> sa.Engine:
 
 
 def _upgrade(engine: sa.Engine, shown: str) -> None:
+    if _version(engine, shown) != SCHEMA_VERSION:
+        with _UPGRADING:  # another thread may have done it meanwhile
+            version = _version(engine, shown)
+            if version != SCHEMA_VERSION:
+                _migrate(engine, shown, version)
+
+
+def _version(engine: sa.Engine, shown: str) -> str | None:
+    """Version of the schema; None in a new store."""
     with engine.connect() as connection:
         names = set(sa.inspect(connection).get_table_names())
         version = None
         if "alembic_version" in names:
             version = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
-        if version == SCHEMA_VERSION:
-            return
         if version is None and names & set(metadata.tables):
             raise StoreError(f"store {shown} holds tables that are not wonlost's: choose another file or database")
+        return version
+
+
+def _migrate(engine: sa.Engine, shown: str, version: str | None) -> None:
     from alembic import command
     from alembic.config import Config
     from alembic.script import ScriptDirectory

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -51,6 +52,16 @@ def test_opening_makes_the_folder_and_opening_again_finds_it(tmp_path: Path) -> 
     for _ in range(2):
         with Store.open(url) as opened:
             assert opened.last_import() == 0
+
+
+def test_threads_may_open_a_new_store_at_once(tmp_path: Path) -> None:
+    def opened(number: int) -> set[str]:
+        with Store.open(f"sqlite:///{tmp_path / f'{number % 3}.db'}") as store:
+            return set(sa.inspect(store.engine).get_table_names())
+
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(opened, range(24)))
+    assert all(names == {*metadata.tables, "alembic_version"} for names in found)
 
 
 def test_an_empty_store_says_what_to_do(store: Store) -> None:
