@@ -153,7 +153,8 @@ def forecast(
     if lines.money and before > int(born.min()):
         compared = period.since(before)
         earlier = open_deals_of(history, model, before, compared)
-        then = lines_of(history, before, compared, earlier.deals, earlier.in_period, 0.0, rates=rates, draws=1)
+        then = lines_of(history, before, compared, earlier.deals, earlier.in_period, 0.0, rates=rates, draws=1,
+                        kept=lines.kept)  # fmt: skip
         changes = waterfalls(history, compared, _seen(history, before, earlier, then, rates),
                              _seen(history, as_of, now, lines, rates), list(lines.money))  # fmt: skip
     return Forecast(as_of, period, now, lines, outlook.spread, len(outlook.quarters), outlook.backtests, changes,
@@ -164,7 +165,7 @@ def forecast(
 def _seen(history: History, as_of: int, found: OpenDeals, lines: Lines, rates: Rates | None) -> Seen:
     share = np.divide(found.in_period, found.p, out=np.zeros(len(found.p)), where=found.p > 0)
     new = {name: line.expected_new for name, line in lines.money.items()}
-    return Seen(as_of, found.deals, lines.amount, found.p, share, new, money_at(history, as_of, rates))
+    return Seen(as_of, found.deals, lines.kept * lines.amount, found.p, share, new, money_at(history, as_of, rates))
 
 
 def _coverage(

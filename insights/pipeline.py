@@ -63,7 +63,7 @@ def health(
         history: The deals.
         as_of: Microseconds.
         deals: Open deals, shape (n_deals,).
-        amount: What each counts with, for the order.
+        amount: Amount of each, for the order.
         currency: Its currency: amounts in several are not compared, the deals of the commonest come first.
         limits: From when on a deal needs a look.
     """

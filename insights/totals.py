@@ -53,7 +53,8 @@ class Lines:
     Attributes:
         wins: Number of wins.
         money: Amounts by currency; empty where the export has no amounts.
-        amount: Amount counted for each open deal, in its currency (or the base of the rates), shape (n_deals,).
+        amount: Amount of each open deal, in its currency (or the base of the rates), shape (n_deals,).
+        kept: What of an open deal's amount is left at the win, on average of the past: it counts with so much of it.
         currency: Currency of each open deal.
         guessed: Open deals without an amount, which count with the mean of won deals.
         without_rate: Deals by currency that have an amount but no rate; they count with no amount.
@@ -63,6 +64,7 @@ class Lines:
     wins: Line
     money: dict[str, Line]
     amount: FloatArray
+    kept: float
     currency: list[str]
     guessed: int
     without_rate: dict[str, int]
@@ -71,7 +73,7 @@ class Lines:
 
 def lines_of(
     history: History, as_of: int, period: Span, deals: IntArray, p: FloatArray, spread: float, *,
-    rates: Rates | None = None, draws: int = 10_000, seed: int = 0, with_new: bool = True,
+    rates: Rates | None = None, draws: int = 10_000, seed: int = 0, with_new: bool = True, kept: float | None = None,
 ) -> Lines:  # fmt: skip
     """What a period brings in, as seen from a moment.
 
@@ -86,6 +88,7 @@ def lines_of(
         draws: Draws of the total.
         seed: Of all chance.
         with_new: Whether to count deals that are not there yet.
+        kept: What of an amount is left at the win, see `Lines`; found in the past by default.
     """
     stated = amounts_at(history, as_of)
     money = amounts_of(stated, currencies_of(history), rates)
@@ -95,25 +98,26 @@ def lines_of(
     so_far = won_in(history, period.start, min(as_of, period.end))
     known = np.nan_to_num(money.values)
     won_by = np.bincount(currency[so_far], known[so_far], n_currencies)
-    noise = _still_moves(history, as_of, period)
+    left, noise = _still_moves(history, as_of, period)
+    left = left if kept is None else kept
     typical = _mean_win(history, as_of, money.values, currency, n_currencies)
     missing = ~(stated[deals] > 0)  # one without a rate has an amount, but none that could be counted
     amount = np.where(missing, typical[currency[deals]], known[deals])
     arrivals = None
     if with_new:
         arrivals = arrivals_of(history, as_of, period.start, period.end, money.values, currency.astype(np.int32))
-    pipeline = Pipeline(p, amount, currency[deals].astype(np.int32), n_currencies, noise)
+    pipeline = Pipeline(p, left * amount, currency[deals].astype(np.int32), n_currencies, noise)
     drawn = draw_totals(pipeline, arrivals, spread, draws, seed)
     totals = Totals(drawn.wins + len(so_far), drawn.money + won_by)
     new = 0.0 if arrivals is None else arrivals.expected * arrivals.p
     per_win = np.zeros(n_currencies)
     if arrivals is not None and len(arrivals.amounts):
         per_win = np.bincount(arrivals.currency, arrivals.amounts, n_currencies) / len(arrivals.amounts)
-    by_currency = np.bincount(currency[deals], amount * p, n_currencies)
+    by_currency = np.bincount(currency[deals], left * amount * p, n_currencies)
     lines = {name: _line(won_by[place], by_currency[place], new * per_win[place], totals.money[:, place])
              for place, name in enumerate(names)}  # fmt: skip
     shown = {name: line for name, line in lines.items() if line.expected > 0 or len(names) == 1}
-    return Lines(_line(float(len(so_far)), float(p.sum()), new, totals.wins), shown, amount,
+    return Lines(_line(float(len(so_far)), float(p.sum()), new, totals.wins), shown, amount, left,
                  [names[code] if names else "" for code in currency[deals]], int(missing.sum()) if names else 0,
                  dict(money.without_rate), totals)  # fmt: skip
 
@@ -132,13 +136,15 @@ def _mean_win(
     return np.asarray(np.bincount(currency[won], amount[won], n_currencies) / np.maximum(n, 1))
 
 
-def _still_moves(history: History, as_of: int, period: Span) -> float:
-    """How far amounts moved from a moment to the win, relative to what they were, in periods of the last two years.
+def _still_moves(history: History, as_of: int, period: Span) -> tuple[float, float]:
+    """How amounts moved from a moment to the win, in periods of the last two years.
 
-    A standard deviation; 0 where changes of amounts are not recorded, or too few deals tell.
+    Returns:
+        What was left of them, weighed by amount, and the standard deviation of it relative to that; 1 and 0 where
+        changes of amounts are not recorded, or too few deals tell.
     """
     if history.crm.known("opportunities", AMOUNT) is not Known.HISTORY:
-        return 0.0
+        return 1.0, 0.0
     final, length = amounts_at(history, as_of), period.end - max(as_of, period.start)
     found = []
     for back in range(1, 9):
@@ -147,11 +153,12 @@ def _still_moves(history: History, as_of: int, period: Span) -> float:
         won = deals[(history.won[deals] == 1) & (history.closed[deals] < min(then + length, as_of))]
         before = amounts_at(history, then)[won]
         some = (before > 0) & (final[won] > 0)
-        found.append(final[won][some] / before[some])
-    ratios = np.clip(np.concatenate(found), 0.2, 5.0)
-    if len(ratios) < LEAST_CHANGES:
-        return 0.0
-    return float(ratios.std())
+        found.append(np.column_stack([before[some], np.clip(final[won][some] / before[some], 0.2, 5.0)]))
+    before, ratio = np.concatenate(found).T
+    if len(ratio) < LEAST_CHANGES:
+        return 1.0, 0.0
+    left = float(np.average(ratio, weights=before))
+    return left, float(ratio.std()) / left
 
 
 def stage_weighted(history: History, as_of: int, period: Span, deals: IntArray, rate: FloatArray) -> float:

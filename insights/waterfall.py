@@ -47,7 +47,7 @@ class Seen:
     Attributes:
         as_of: Moment of the forecast, in microseconds.
         deals: Codes of the open deals, in order, shape (n_deals,).
-        amount: Amount that each counts with.
+        amount: Amount that each counts with: what is expected to be left of it at the win.
         p: Win probability.
         share: Part of its wins that falls into the period.
         expected_new: Expected of deals that are not there yet, by currency.

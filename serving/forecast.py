@@ -113,7 +113,7 @@ class AilingDeal(Answer):
 
     opportunity_id: str = Field(description="The deal.")
     value: float = Field(description="What was found: days, times or contacts; 0 where nothing was.")
-    amount: float | None = Field(description="Amount that it counts with; null in an export without amounts.")
+    amount: float | None = Field(description="Its amount; the mean of won deals where none is entered.")
     currency: str | None = Field(description="Its currency; null where none is named.")
     in_period: float = Field(ge=0, le=1, description="Probability to be won in what is left of the period.")
 
