@@ -330,9 +330,10 @@ def test_the_probabilities_come_true_and_are_neither_trivial_nor_hopeless() -> N
     won = (old["outcome"] == "won").to_numpy()
     for name in ("p_latent", "p_observable"):
         p = old[name].to_numpy()
-        assert p.mean() == pytest.approx(won.mean(), abs=0.02), name
+        assert p.mean() == pytest.approx(won.mean(), abs=0.03), name  # three standard errors of the share won
         fitted = LogisticRegression(C=1e6).fit(logit(p)[:, None], won)
         assert fitted.coef_[0, 0] == pytest.approx(1.0, abs=0.12), name
+    assert old["p_observable"].mean() == pytest.approx(old["p_latent"].mean(), abs=0.015)
     entry = LogisticRegression().fit(old[["fit"]].to_numpy(), won).predict_proba(old[["fit"]].to_numpy())[:, 1]
     assert log_loss(won, old["p_latent"].to_numpy()) < log_loss(won, old["p_observable"].to_numpy()) - 0.05
     assert log_loss(won, old["p_observable"].to_numpy()) < log_loss(won, entry) - 0.03

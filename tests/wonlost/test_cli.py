@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -52,10 +53,12 @@ def test_explain_adds_up(line: Path) -> None:
     deal = pd.read_csv(line / "now.csv").iloc[0]
     done = wonlost(line, "explain", deal["opportunity_id"])
     assert done.returncode == 0, done.stderr
-    lines = done.stdout.strip().splitlines()
+    *lines, within = done.stdout.strip().splitlines()
     points = [float(text.rsplit(maxsplit=1)[1]) for text in lines if text != lines[0] and text.strip() != "points"]
     assert sum(points[:-1]) == pytest.approx(points[-1], abs=0.05 * len(points))
     assert points[-1] == pytest.approx(100 * deal["win_probability"], abs=0.06)
+    told = [float(share) for share in re.findall(r"days (\d+\.\d) %", within)]
+    assert told == pytest.approx([100 * deal[f"won_within_{days}"] for days in (30, 60, 90, 180)], abs=0.06)
     assert "no deal 'nobody'" in wonlost(line, "explain", "nobody").stderr
 
 
