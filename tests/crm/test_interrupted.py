@@ -22,6 +22,8 @@ from crm.importing import import_export
 from crm.mapping import load_mapping
 from crm.store import Store
 
+pytestmark = pytest.mark.slow
+
 url, folder, moment = sys.argv[1:]
 store = Store.open(url)
 

@@ -28,6 +28,8 @@ from crm.simulation.watching import Passed, Watcher
 from crm.store import Store
 from crm.tables import NAT, FloatArray, IntArray
 
+pytestmark = pytest.mark.slow
+
 P = Parameters()
 LAST = (date(2026, 9, 30) - EPOCH).days
 
@@ -282,7 +284,6 @@ def rolled_out(state: State, day: int, world: World, times: int) -> tuple[FloatA
     return by_deal.mean(axis=1), by_deal.std(axis=1) / np.sqrt(times)
 
 
-@pytest.mark.slow
 def test_the_win_probability_of_a_state_is_what_rolling_it_out_gives() -> None:
     world, notes = World(2000, 500, 8), Notebook()
     world.run(notes)
@@ -312,7 +313,6 @@ def log_loss(won: np.ndarray, p: np.ndarray) -> float:
     return float(-np.mean(np.where(won, np.log(p), np.log1p(-p))))
 
 
-@pytest.mark.slow
 def test_the_probabilities_come_true_and_are_neither_trivial_nor_hopeless() -> None:
     crm = simulate(6000, 11, weekly_truth=True)
     assert crm.weekly_truth is not None

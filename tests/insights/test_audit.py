@@ -24,6 +24,8 @@ from models.estimator import log_odds
 from tests.features.small import crm_of
 from tests.insights.conftest import Company, Keep
 
+pytestmark = pytest.mark.slow
+
 FIRST = date(2024, 1, 1)
 QUICK, SLOW = 9, 61
 N = 1_500

@@ -14,6 +14,8 @@ from insights.periods import parse_period
 from insights.review import review
 from insights.review.page import sections, to_html, to_markdown
 
+pytestmark = pytest.mark.slow
+
 EVIL = '<script>alert("x")</script>$x_{&|`*\x07漢字'
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 

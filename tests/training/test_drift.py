@@ -12,6 +12,8 @@ from training.data import TrainingData
 from training.drift import HIGH_AUC, drift_of
 from training.run import Trained
 
+pytestmark = pytest.mark.slow
+
 
 def with_columns(data: TrainingData, columns: dict[str, FloatArray | Coded]) -> TrainingData:
     return dataclasses.replace(data, matrix=FeatureMatrix(columns, len(data.rows)))

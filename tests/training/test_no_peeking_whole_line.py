@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 from crm.simulate import SimulatedCrm
 from crm.tables import micros
@@ -13,6 +14,8 @@ from models.bundle import save_bundle
 from models.scoring import score_frame, score_open
 from tests.training.conftest import load_export, quick
 from training.run import train
+
+pytestmark = pytest.mark.slow
 
 DAY = "2026-03-02"
 TRACKED = ("owner_id", "amount", "competitor", "budget_confirmed", "expected_close_at")

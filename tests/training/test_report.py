@@ -20,6 +20,8 @@ from training.report.inputs import mean_points
 from training.report.verdict import headline, verdict
 from training.run import Trained
 
+pytestmark = pytest.mark.slow
+
 SECTIONS = ("verdict", "card", "absent", "calibration", "metrics", "groups", "lift", "timing", "drivers", "drift",
             "leaks", "uncertainty", "misses", "search", "provenance")  # fmt: skip
 VOID = {"meta", "img", "br", "hr", "link", "input"}
