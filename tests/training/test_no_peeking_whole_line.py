@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 from crm.simulate import SimulatedCrm
 from crm.tables import micros
@@ -14,6 +15,7 @@ from models.scoring import score_frame, score_open
 from tests.training.conftest import load_export, quick
 from training.run import train
 
+pytestmark = pytest.mark.slow
 DAY = "2026-03-02"
 TRACKED = ("owner_id", "amount", "competitor", "budget_confirmed", "expected_close_at")
 CLOCKS = {"stage_changes": "changed_at", "field_changes": "changed_at", "activities": "occurred_at",
