@@ -20,6 +20,7 @@ from training.run import Trained, train
 from training.search import Search
 from training.splits import make_folds
 
+pytestmark = pytest.mark.slow
 CUT = micros("2026-04-01")
 
 

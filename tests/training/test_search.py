@@ -111,6 +111,7 @@ def test_where_nothing_beats_the_table_it_serves(search: Search) -> None:
     assert choice.served.recipe == STAGE_AGE
 
 
+@pytest.mark.slow
 def test_tuning_repeats_itself_and_its_best_can_be_fitted(search: Search) -> None:
     once, again = tune(search, 3), tune(search, 3)
     assert [trial.recipe for trial in once] == [trial.recipe for trial in again]
