@@ -16,14 +16,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from benchmarks.large import many_open
 from benchmarks.results import ROOT, markdown, shared
 from crm.importing import import_export
 from crm.mapping import load_mapping
 from crm.simulate import Parameters, simulate, write
 from crm.store import Store
 from crm.tables import DAY, CrmData, FloatArray, micros
-from features.matrix import Snapshots, build_matrix, grid
+from features.history import History
+from features.matrix import Snapshots, build_matrix, default_as_of, grid
+from insights.forecast import forecast
 from insights.simulation import Arrivals, Pipeline, draw_totals
+from insights.spans import parse_until
 from insights.stated import amounts_at, won_in
 from insights.totals import Line, lines_of, stage_weighted
 from models.encoding import Encoding
@@ -191,13 +195,17 @@ def totals(seeds: range = range(300, 320)) -> str:
 
 
 def large() -> str:
-    """100,000 open deals, 10,000 draws: time and memory of the simulation, in a process of its own."""
+    """100,000 open deals, 10,000 draws: time and memory of the draws and of a whole forecast, in a process of its own.
+
+    The arguments of that process are the numbers of deals and of draws.
+    """
     done = subprocess.run([sys.executable, "-m", "benchmarks.forecast"], cwd=ROOT, capture_output=True, text=True,
                           check=True)  # fmt: skip
     return done.stdout
 
 
-def _large_here(deals: int = 100_000, draws: int = 10_000) -> None:
+def _large_here(deals: int, draws: int) -> None:
+    """The draws alone."""
     random = np.random.default_rng(0)
     pipeline = Pipeline(random.beta(1.0, 4.0, deals), random.lognormal(9, 1, deals), np.zeros(deals, dtype=np.int32), 1,
                         0.15)  # fmt: skip
@@ -285,5 +293,21 @@ def _survival_boost(matrix: FloatArray, seen: Episodes, asked: FloatArray, days:
     return np.asarray(model.predict_cumulative_incidence(asked, times=days.tolist())[:, 1, :], dtype=np.float64)
 
 
+def _whole_here(deals: int, draws: int) -> None:
+    """A forecast from the loaded store on: features at both of its moments, probabilities, draws, waterfall, lists."""
+    with tempfile.TemporaryDirectory() as folder:
+        crm, model = many_open(Path(folder), deals)
+    start, cpu = time.perf_counter(), time.process_time()
+    history, when = History(crm), default_as_of(crm)
+    forecast(history, model, when, parse_until("quarter", when + 30 * DAY), draws=draws)
+    seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(f"\nThe whole forecast of as many simulated open deals, from the loaded store on (histories sorted; features "
+          f"and probabilities as of now and a week ago, for the waterfall; draws; lists): {seconds:.1f} s, {cpu:.1f} s of "
+          f"CPU, peak memory of the process {peak / 1e6:.2f} GB.")  # fmt: skip
+
+
 if __name__ == "__main__":
-    _large_here()
+    sizes = [int(text) for text in sys.argv[1:3]] or [100_000, 10_000]
+    _large_here(*sizes)
+    _whole_here(*sizes)

@@ -19,7 +19,9 @@ import numpy as np
 
 from benchmarks.commands import Workplace
 from benchmarks.results import ROOT, markdown
+from crm.tables import CrmData
 from models.scoring import BATCH
+from models.win import WinModel
 
 DEALS = 100_000
 
@@ -59,29 +61,34 @@ def _line(text: str, start: str) -> str:
     return next(line for line in text.splitlines() if line.startswith(start))
 
 
-def _score_here() -> None:
+def many_open(folder: Path, deals: int = DEALS) -> tuple[CrmData, WinModel]:
+    """Simulated deals, all of them made open, and a model trained on 4,000 others."""
     from crm.store import Store
     from crm.tables import NAT, Coded
+    from training.run import train as run_training
+
+    place, few = Workplace(folder), Workplace(folder / "few")
+    _simulated(place, deals)
+    with Store.open(f"sqlite:///{folder}/wonlost.db") as store:
+        crm = store.load()
+    few.folder.mkdir()
+    _simulated(few, 4_000)
+    with Store.open(f"sqlite:///{few.folder}/wonlost.db") as store:
+        model = run_training(store.load(), threads=2).model
+    opened = dict(crm.tables["opportunities"])
+    opened["outcome"] = Coded(np.full(deals, -1, dtype=np.int32), ())
+    opened["closed_at"] = np.full(deals, NAT, dtype=np.int64)
+    return dataclasses.replace(crm, tables={**crm.tables, "opportunities": opened}), model
+
+
+def _score_here() -> None:
     from features.history import History
     from features.matrix import default_as_of
     from models.scoring import score_open
-    from training.run import train as run_training
     from wonlost.scores_file import write_scores
 
     with tempfile.TemporaryDirectory() as folder:
-        place = Workplace(Path(folder))
-        _simulated(place, DEALS)
-        with Store.open(f"sqlite:///{folder}/wonlost.db") as store:
-            crm = store.load()
-        few = Workplace(Path(folder) / "few")
-        few.folder.mkdir()
-        _simulated(few, 4_000)
-        with Store.open(f"sqlite:///{few.folder}/wonlost.db") as store:
-            model = run_training(store.load(), threads=2).model
-        deals = dict(crm.tables["opportunities"])
-        deals["outcome"] = Coded(np.full(DEALS, -1, dtype=np.int32), ())
-        deals["closed_at"] = np.full(DEALS, NAT, dtype=np.int64)
-        all_open = dataclasses.replace(crm, tables={**crm.tables, "opportunities": deals})
+        all_open, model = many_open(Path(folder))
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         start, cpu = time.perf_counter(), time.process_time()
         history, when = History(all_open), default_as_of(all_open)
