@@ -14,6 +14,7 @@ from crm.importing import import_export
 from crm.mapping import load_mapping
 from crm.store import Store
 
+pytestmark = pytest.mark.slow
 IMPORT = """
 import os, signal, sys
 from pathlib import Path
@@ -21,8 +22,6 @@ import sqlalchemy as sa
 from crm.importing import import_export
 from crm.mapping import load_mapping
 from crm.store import Store
-
-pytestmark = pytest.mark.slow
 
 url, folder, moment = sys.argv[1:]
 store = Store.open(url)
