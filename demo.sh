@@ -16,11 +16,7 @@ say "score every open deal"
 "$wonlost" score --out var/demo/scores.csv
 say "read the notes on lost deals, and count their reasons beside the picklist's"
 "$wonlost" classify --store --out var/demo/reasons.csv
-say "forecast the next quarter"
-"$wonlost" forecast --until 2026Q4
-say "review the last one: a page to send"
-"$wonlost" review --period 2026Q3
-say "lost deals worth another call"
-"$wonlost" reengage --limit 5
+say "for managers, in another terminal"
+printf '%s\n' "WONLOST_VAR=$WONLOST_VAR $wonlost "{"forecast --until 2026Q4","review --period 2026Q3","reengage --limit 5"}
 say "serve (Ctrl-C ends it)"
 exec "$wonlost" serve
