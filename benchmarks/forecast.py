@@ -303,8 +303,8 @@ def _whole_here(deals: int, draws: int) -> None:
     seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print(f"\nThe whole forecast of as many simulated open deals, from the loaded store on (histories sorted; features "
-          f"and probabilities as of now and a week ago, for the waterfall; draws; lists): {seconds:.1f} s, {cpu:.1f} s of "
-          f"CPU, peak memory of the process {peak / 1e6:.2f} GB.")  # fmt: skip
+          f"and probabilities as of now and a week ago, for the waterfall; draws; lists): {seconds:.1f} s, {cpu:.1f} s "
+          f"of CPU, peak memory of the process {peak / 1e6:.2f} GB.")  # fmt: skip
 
 
 if __name__ == "__main__":
