@@ -19,6 +19,12 @@ from features.rows import TEXT, Rows, among, lookup, take
 
 NEVER = int(np.iinfo(np.int64).max)
 """The closing time of a deal that is still open."""
+ROLE_WORDS = {
+    "decider": ("decision", "economic", "executive"),
+    "champion": ("champion", "sponsor"),
+    "blocker": ("blocker", "opponent", "detractor"),
+}
+"""Words that tell what a contact's role means for a deal; a role that has none of them is just a role."""
 
 
 class Records:
@@ -312,11 +318,11 @@ class Records:
         """Contacts entered on deals, with their roles."""
         rows = self._rows("contact_roles")
         role = rows.text("role")
-        deciders = {level for level in role.levels if _is_decider(level)}
-        champions = {level for level in role.levels if "champion" in level.lower() or "sponsor" in level.lower()}
+        kinds = {kind: {level for level in role.levels if any(word in level.lower() for word in words)}
+                 for kind, words in ROLE_WORDS.items()}  # fmt: skip
         return self._events(rows, {
             "contact": rows.text("contact_id"), "role": role,
-            "decider": _flag("role", deciders), "champion": _flag("role", champions),
+            **{kind: _flag("role", levels) for kind, levels in kinds.items()},
         })  # fmt: skip
 
     @cached_property
@@ -385,8 +391,3 @@ def _revisits(events: Events) -> NDArray[np.bool_]:
     revisit[first] = False
     revisit[1:] &= ~((stage[1:] == stage[:-1]) & (events.key[1:] == events.key[:-1]))
     return revisit
-
-
-def _is_decider(role: str) -> bool:
-    role = role.lower()
-    return "decision" in role or "economic" in role or "executive" in role

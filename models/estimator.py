@@ -41,7 +41,7 @@ class Estimator(ABC):
 
         Args:
             matrix: Features, one row per (deal, as_of).
-            won: 1 won, 0 lost, shape (n_rows,).
+            won: 1 won, 0 lost, shape (n_rows,); lines and trees also learn from probabilities.
             weight: Weight of each row, shape (n_rows,); all equal by default.
         """
 

@@ -93,7 +93,8 @@ def test_fits_weigh_as_much_as_their_deals_whatever_the_weighting(search: Search
 def test_the_choice_is_the_least_loss_and_weights_are_tried_on_it(search: Search) -> None:
     candidates = [STAGE_AGE, named("logistic"), named("logistic, core"), named("average, core")]
     choice = choose_recipe(search, candidates)
-    assert {item.name for item in candidates} <= set(choice.losses)
+    assert {item.name for item in choice.candidates} <= set(choice.losses)
+    assert [item.parts for item in choice.candidates] == [item.parts for item in candidates]
     assert any("half-life" in name for name in choice.losses)
     assert any("censoring" in name for name in choice.losses)
     chosen = choice.losses[choice.served.recipe.name]
