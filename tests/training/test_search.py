@@ -106,8 +106,8 @@ def test_where_nothing_beats_the_table_it_serves(search: Search) -> None:
     broken = Recipe("broken", named("logistic").parts, 1)
     search_of = Search(search.data, search.folds)
     search_of._margins[broken.parts[0], Weighting()] = np.random.default_rng(0).normal(0, 3, len(search.rows))
-    for share in (0.5, 0.2):
-        search_of._margins[broken.parts[0], Weighting(share)] = search_of._margins[broken.parts[0], Weighting()]
+    for weighting in (Weighting(0.5), Weighting(0.2), Weighting(consistent=True)):
+        search_of._margins[broken.parts[0], weighting] = search_of._margins[broken.parts[0], Weighting()]
     choice = choose_recipe(search_of, [STAGE_AGE, broken])
     assert choice.served.recipe == STAGE_AGE
 
