@@ -35,7 +35,7 @@ def micros(moment: datetime | date | str) -> int:
     """Microseconds since 1970 of a moment; a date means its 00:00 UTC, a time without a zone is taken as UTC."""
     if isinstance(moment, str):
         moment = datetime.fromisoformat(moment)
-    if not isinstance(moment, datetime):
+    elif not isinstance(moment, datetime):
         moment = datetime(moment.year, moment.month, moment.day)
     delta = moment - (_EPOCH if moment.tzinfo else _PLAIN_EPOCH)
     return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds

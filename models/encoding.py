@@ -107,12 +107,12 @@ class Encoding:
 
     def _row(self, matrix: FeatureMatrix) -> list[float]:
         """The only row of a matrix, as `encode` gives it: of one deal, plain numbers are the faster ones."""
-        row: list[float] = []
-        for name in self.numbers:
-            values = matrix.columns.get(name)
-            row.append(values.item() if isinstance(values, np.ndarray) else self.number(matrix, name).item())
+        columns = matrix.columns
+        numbers = [columns.get(name) for name in self.numbers]
+        row: list[float] = [values.item() if type(values) is np.ndarray else self.number(matrix, name).item()
+                            for name, values in zip(self.numbers, numbers, strict=True)]  # fmt: skip
         for name in self.categories:
-            values = matrix.columns.get(name)
+            values = columns.get(name)
             if isinstance(values, Coded):
                 code = values.codes.item()
                 row.append(self._index[name].get(values.levels[code], np.nan) if code >= 0 else np.nan)
