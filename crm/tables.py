@@ -6,7 +6,7 @@ int64 (`NAT` where missing); money is float64 holding whole hundredths, numbers 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
@@ -79,11 +79,13 @@ class Coded:
 
 
 Values = Coded | FloatArray | IntArray
-Columns = dict[str, Values]
+Columns = Mapping[str, Values]
 
 
 def n_rows(columns: Columns) -> int:
     """Number of rows of a table."""
+    if isinstance(columns, RowColumns):
+        return columns.n_rows
     for values in columns.values():
         return len(values)
     return 0
@@ -101,6 +103,47 @@ def encode(kind: Kind, values: Sequence[object]) -> Values:
             values = [NAT if value is None else value for value in values]
         return np.array(values, dtype=np.int64)
     return np.array(values, dtype=np.float64)  # None becomes NaN
+
+
+class RowColumns(Mapping[str, Values]):
+    """Columns of a table that is at hand as rows: each is brought to an array when it is first asked for.
+
+    A column that no row fills is absent, as of an export that lacks it.
+
+    Args:
+        kinds: What each column holds.
+        rows: Plain values by column, see `encode`; a column that a row lacks is missing there.
+    """
+
+    def __init__(self, kinds: Mapping[str, Kind], rows: Sequence[Mapping[str, object]]) -> None:
+        self._kinds = kinds
+        self._rows = rows
+        self._encoded: dict[str, Values | None] = {}
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+        return len(self._rows)
+
+    def take(self, rows: NDArray[np.int64]) -> RowColumns:
+        """The chosen rows."""
+        return RowColumns(self._kinds, [self._rows[row] for row in rows.tolist()])
+
+    def __getitem__(self, name: str) -> Values:
+        if name not in self._encoded:
+            values = [row.get(name) for row in self._rows]
+            filled = name in self._kinds and values.count(None) < len(values)
+            self._encoded[name] = encode(self._kinds[name], values) if filled else None
+        found = self._encoded[name]
+        if found is None:
+            raise KeyError(name)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in self._kinds if name in self)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 @dataclass(frozen=True)

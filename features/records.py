@@ -44,7 +44,7 @@ class Records:
         order = np.array([] if in_order else sorted(range(len(names)), key=names.__getitem__), dtype=np.int64)
         self.deal_ids: tuple[str, ...] = tuple(sorted(names))
         self.n_deals = len(names)
-        self._deals: Columns = dict(deals) if in_order else {name: take(deals[name], order) for name in deals}
+        self._deals: Columns = deals if in_order else {name: take(deals[name], order) for name in deals}
         self.created: IntArray = self._times("created_at")
         outcome = recode(self._text("outcome"), ("lost", "won"))
         self.won: FloatArray = np.where(outcome >= 0, outcome, np.nan)
