@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,9 +77,13 @@ def recode(column: Coded, levels: Iterable[str]) -> CodeArray:
     levels = tuple(levels)
     if column.levels == levels:
         return column.codes
-    index = {level: code for code, level in enumerate(levels)}
-    table = np.array([*(index.get(level, -1) for level in column.levels), -1], dtype=np.int32)
-    return table[column.codes]
+    return translated(column.codes, column.levels, {level: code for code, level in enumerate(levels)})
+
+
+def translated(codes: CodeArray, levels: tuple[str, ...], index: Mapping[str, int]) -> CodeArray:
+    """Codes of some levels as other codes; -1 where missing, or where a level has none."""
+    table = np.array([*(index.get(level, -1) for level in levels), -1], dtype=np.int32)
+    return table[codes]
 
 
 def ranks(column: Coded) -> IntArray:

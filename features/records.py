@@ -104,11 +104,14 @@ class Records:
         """
         rows, process = self._rows("stage_changes"), self.crm.process
         closing = {*process.won_stages, *process.lost_stages}
+        none = np.zeros(0, dtype=np.int64)
+        nothing = Events(none, none, self.n_deals, columns={"delta": none, "won": none.astype(bool)})
+        if closing.isdisjoint(rows.text("from_stage").levels):
+            return nothing
         to_closing = among(rows.text("to_stage"), closing)
         leaves = among(rows.text("from_stage"), closing) & ~to_closing
         if not leaves.any():
-            none = np.zeros(0, dtype=np.int64)
-            return Events(none, none, self.n_deals, columns={"delta": none, "won": none.astype(bool)})
+            return nothing
         deal = self.deal_codes(rows.text("opportunity_id"))
         mine = np.flatnonzero(np.isin(deal, np.unique(deal[leaves])))
         rows = rows.take(mine)
@@ -276,7 +279,7 @@ class Records:
         rows, process = self._rows("stage_changes"), self.crm.process
         closing = {*process.won_stages, *process.lost_stages}
         closes = among(rows.text("to_stage"), closing)
-        if closes.any():
+        if np.count_nonzero(closes):
             rows = rows.take(np.flatnonzero(~closes))
         to_stage, from_stage = rows.text("to_stage"), rows.text("from_stage")
         place = {stage: number for number, stage in enumerate(process.stages)}
