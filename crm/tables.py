@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -129,12 +129,17 @@ class RowColumns(Mapping[str, Values]):
         """The chosen rows."""
         return RowColumns(self._kinds, [self._rows[row] for row in rows.tolist()])
 
-    def __getitem__(self, name: str) -> Values:
+    def get(self, name: str, default: Any = None) -> Any:
+        """A column, or something else where it is absent."""
         if name not in self._encoded:
             values = [row.get(name) for row in self._rows]
             filled = name in self._kinds and values.count(None) < len(values)
             self._encoded[name] = encode(self._kinds[name], values) if filled else None
         found = self._encoded[name]
+        return default if found is None else found
+
+    def __getitem__(self, name: str) -> Values:
+        found: Values | None = self.get(name)
         if found is None:
             raise KeyError(name)
         return found

@@ -377,7 +377,7 @@ def _values_of(rows: Rows) -> tuple[Coded, Coded]:
 
 def _flag(column: str, names: set[str]) -> Callable[[Events], NDArray[np.bool_]]:
     """Tells, once it is asked for, which events have one of some values."""
-    return lambda events: among(Coded(events.codes(column), events.levels(column)), names)
+    return lambda events: among(events.text(column), names)
 
 
 def _revisits(events: Events) -> NDArray[np.bool_]:

@@ -83,22 +83,22 @@ class Described:
 
     def say(self, value: float | str | None, stage: str) -> tuple[float | str | None, str]:
         """The usual value for a deal in a stage, and the sentence."""
-        usual, place, told = self._usual_told.get(stage) or self._usual_told[""]
+        usual, told, alike, other = self._usual_told.get(stage) or self._usual_told[""]
         mine = show(self.unit, value)
-        if not told:
-            return usual, f"{self.label}: {mine}"
-        if mine == told:
-            return usual, f"{self.label}: {mine}, as usual among won deals{place}"
-        return usual, f"{self.label}: {mine}; won deals{place} usually {told}"
+        return usual, f"{self.label}: {mine}{alike if mine == told else other}"
 
     @cached_property
-    def _usual_told(self) -> dict[str, tuple[float | str | None, str, str]]:
-        """The usual value by stage, where that is, and the value in words; "" for a stage that it is not known of."""
-        told: dict[str, tuple[float | str | None, str, str]] = {"": (None, "", "")}
+    def _usual_told(self) -> dict[str, tuple[float | str | None, str, str, str]]:
+        """By stage, "" for one that it is not known of: the usual value, the same in words, and how a sentence ends.
+
+        There are two endings: for a deal with the usual value, and for one with another.
+        """
+        found: dict[str, tuple[float | str | None, str, str, str]] = {"": (None, "", "", "")}
         for stage, usual in self.usual.items():
-            place = f" in {stage}" if stage and self.name != "stage" else ""
-            told[stage] = usual, place, show(self.unit, usual)
-        return told
+            among = f"won deals in {stage}" if stage and self.name != "stage" else "won deals"
+            told = show(self.unit, usual)
+            found[stage] = usual, told, f", as usual among {among}", f"; {among} usually {told}"
+        return found
 
 
 def _usual(values: FloatArray | Coded, rows: Any) -> float | str | None:
