@@ -6,7 +6,7 @@ int64 (`NAT` where missing); money is float64 holding whole hundredths, numbers 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
@@ -46,7 +46,7 @@ def moment(value: int) -> datetime:
     return _EPOCH + timedelta(microseconds=value)
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)  # not frozen, which takes twice as long to make: a request makes a hundred
 class Coded:
     """A text column: `levels[codes[i]]` is the i-th value; code -1 is a missing one.
 
@@ -62,8 +62,10 @@ class Coded:
         return len(self.codes)
 
     @classmethod
-    def of(cls, values: Iterable[str | None]) -> Coded:
+    def of(cls, values: Sequence[str | None]) -> Coded:
         """Encode values; None and the empty string are missing."""
+        if values and values[0] and values.count(values[0]) == len(values):  # as of one row, or the deal of a table
+            return cls(np.zeros(len(values), dtype=np.int32), (values[0],))
         index: dict[str, int] = {}
         codes = [index.setdefault(value, len(index)) if value else -1 for value in values]
         return cls(np.asarray(codes, dtype=np.int32), tuple(index))
@@ -132,7 +134,10 @@ class RowColumns(Mapping[str, Values]):
     def get(self, name: str, default: Any = None) -> Any:
         """A column, or something else where it is absent."""
         if name not in self._encoded:
-            values = [row.get(name) for row in self._rows]
+            try:
+                values = [row[name] for row in self._rows]
+            except KeyError:  # a custom column, that not all rows have
+                values = [row.get(name) for row in self._rows]
             filled = name in self._kinds and values.count(None) < len(values)
             self._encoded[name] = encode(self._kinds[name], values) if filled else None
         found = self._encoded[name]

@@ -17,6 +17,9 @@ _FEW = 64
 """Up to so many values are gone through one by one: those of the deal of a request."""
 
 
+_TRUTH = {"true": 1.0, "1": 1.0, "yes": 1.0, "false": 0.0, "0": 0.0, "no": 0.0}
+
+
 @dataclass(frozen=True)
 class Field:
     """One column of all deals, with its changes where they are known.
@@ -107,7 +110,9 @@ def compact(column: Coded) -> Coded:
 
 def parse(kind: Kind, text: Coded) -> FloatArray:
     """Numbers of a text column of changes: hundredths for money, microseconds for times, NaN where unreadable."""
-    if kind in (Kind.TIME, Kind.BOOLEAN):
+    if not text.levels:
+        return np.full(len(text), np.nan)
+    if kind is Kind.TIME or kind is Kind.BOOLEAN:
         numbers = [_number(kind, level) for level in text.levels]
     else:
         try:
@@ -131,7 +136,7 @@ def _number(kind: Kind, text: str) -> float:
         if kind is Kind.TIME:
             return float(micros(text))
         if kind is Kind.BOOLEAN:
-            return {"true": 1.0, "1": 1.0, "yes": 1.0, "false": 0.0, "0": 0.0, "no": 0.0}.get(text.lower(), np.nan)
+            return _TRUTH.get(text.lower(), np.nan)
         return float(text)
     except (ValueError, OverflowError):
         return float("nan")

@@ -26,6 +26,10 @@ from models.calibration import Calibration
 ENOUGH_ROWS = 30
 
 
+Line = tuple[str, float, float | str | None, float | str | None, str]
+"""What a `Reason` is made of."""
+
+
 class Reason(NamedTuple):
     """One line of an explanation.
 
@@ -158,7 +162,15 @@ def reasons_of_row(
     described: dict[str, Described], names: tuple[str, ...], points: FloatArray, matrix: FeatureMatrix, row: int,
     most: int | None = None,
 ) -> list[Reason]:  # fmt: skip
-    """Reasons of one row, the weightiest first.
+    """Reasons of one row, the weightiest first; see `lines_of_row`."""
+    return [Reason(*line) for line in lines_of_row(described, names, points, matrix, row, most)]
+
+
+def lines_of_row(
+    described: dict[str, Described], names: tuple[str, ...], points: FloatArray, matrix: FeatureMatrix, row: int,
+    most: int | None = None,
+) -> list[Line]:  # fmt: skip
+    """What `Reason`s of one row are made of, the weightiest first.
 
     Args:
         described: What the model knows of its features.
@@ -171,14 +183,14 @@ def reasons_of_row(
     stage = value_of(matrix.columns.get("stage"), row)
     in_stage = stage if isinstance(stage, str) else ""
     weights = points.tolist()
-    found = []
+    found: list[Line] = []
     for place in np.argsort(-np.abs(points), kind="stable")[:most].tolist():
         if weights[place] == 0:
             break
         name = names[place]
         value = value_of(matrix.columns.get(name), row)
         usual, sentence = described[name].say(value, in_stage)
-        found.append(Reason(name, weights[place], value, usual, sentence))
+        found.append((name, weights[place], value, usual, sentence))
     return found
 
 

@@ -12,7 +12,7 @@ from crm.tables import DAY, Coded, FloatArray, IntArray, moment
 from features.history import History
 from features.matrix import FeatureMatrix, Snapshots, build_matrix, open_at
 from features.registry import Feature, features_of
-from models.explain import Reason, reasons_of_row
+from models.explain import Line, Reason, lines_of_row
 from models.registry import Model
 from models.timing import HORIZONS
 from models.win import WinModel
@@ -75,8 +75,12 @@ class Scores:
 
     def reasons(self, row: int, most: int | None = None) -> list[Reason]:
         """Reasons of one deal, the weightiest first: all that add anything, or the `most` weightiest."""
+        return [Reason(*line) for line in self.lines(row, most)]
+
+    def lines(self, row: int, most: int | None = None) -> list[Line]:
+        """What its `reasons` are made of, for who makes something else of it."""
         points = self.contributions[row] * self.ratio[row]
-        return reasons_of_row(self.model.described, self.model.features, points, self.matrix, row, most)
+        return lines_of_row(self.model.described, self.model.features, points, self.matrix, row, most)
 
 
 def score_pairs(
