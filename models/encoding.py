@@ -76,8 +76,9 @@ class Encoding:
     def number(self, matrix: FeatureMatrix, name: str) -> FloatArray:
         """A number column, shape (n_rows,)."""
         values = matrix.columns.get(name)
-        if values is None or isinstance(values, Coded):
-            values = self._column(matrix, name)
+        if type(values) is np.ndarray:
+            return values
+        values = self._column(matrix, name)
         if isinstance(values, Coded):
             if np.all(values.codes < 0):
                 return np.full(len(values), np.nan)
@@ -108,9 +109,9 @@ class Encoding:
     def _row(self, matrix: FeatureMatrix) -> list[float]:
         """The only row of a matrix, as `encode` gives it: of one deal, plain numbers are the faster ones."""
         columns = matrix.columns
-        numbers = [columns.get(name) for name in self.numbers]
-        row: list[float] = [values.item() if type(values) is np.ndarray else self.number(matrix, name).item()
-                            for name, values in zip(self.numbers, numbers, strict=True)]  # fmt: skip
+        row: list[float] = []
+        if self.numbers:
+            row = np.concatenate([self.number(matrix, name) for name in self.numbers]).tolist()
         for name in self.categories:
             values = columns.get(name)
             if isinstance(values, Coded):

@@ -354,8 +354,7 @@ class Timing:
         closing, share = self.hazards.rates(matrix)
         n = matrix.n_rows
         days = np.broadcast_to(days, (n, np.shape(days)[-1]))
-        period = np.clip(np.searchsorted(EDGES, days, side="left") - 1, 0, N_PERIODS - 1)
-
+        period = np.searchsorted(EDGES[1:-1], days, side="left")  # after the last edge, it is still the last one
         row = np.arange(n)[:, None]
 
         def of(values: FloatArray) -> FloatArray:
@@ -405,7 +404,7 @@ class Timing:
         before = won[:, [0]]
         share = (won[:, 1:] - before) / np.maximum(total[:, None] - before, 1e-12)
         # rounding must not make a longer horizon less likely
-        return np.asarray(p[:, None] * np.maximum.accumulate(np.clip(share, 0.0, 1.0), axis=1))
+        return np.asarray(p[:, None] * np.maximum.accumulate(np.minimum(np.maximum(share, 0.0), 1.0), axis=1))
 
     def save(self, folder: Path) -> None:
         """Write it into an empty folder, as data and not as code."""
