@@ -66,7 +66,8 @@ class Field:
 def union(*columns: Coded) -> tuple[tuple[str, ...], list[CodeArray]]:
     """Codes of several text columns in one common, sorted list of levels."""
     levels = tuple(sorted(set().union(*(column.levels for column in columns))))
-    return levels, [recode(column, levels) for column in columns]
+    index = {level: code for code, level in enumerate(levels)}
+    return levels, [translated(column.codes, column.levels, index) for column in columns]
 
 
 def linked(old: Coded, new: Coded) -> tuple[IntArray, IntArray]:
