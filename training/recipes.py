@@ -88,11 +88,6 @@ class Recipe:
         return self.rank + (self.weighting != PLAIN)
 
     @property
-    def is_line(self) -> bool:
-        """Whether it is a logistic regression and nothing else."""
-        return all(part.kind == "logistic" for part in self.parts)
-
-    @property
     def learns(self) -> bool:
         """Whether all its parts do; see `Part.learns`."""
         return all(part.learns for part in self.parts)

@@ -16,15 +16,16 @@ from models.metrics import row_log_loss
 from models.odoo import last_rows
 from training.consistency import Lesson, lesson
 from training.data import TrainingData
-from training.recipes import FEW_DEALS, Part, Recipe
+from training.recipes import FEW_DEALS, LINES, Part, Recipe
 from training.splits import Fold
 from training.weights import CONSISTENT, PLAIN, Weighting, even_weight, recency
 
 TIE = 0.001
 """Recipes whose log-loss lies within this share of the best count as equally good; the simplest of them is taken."""
 HALF_LIVES = (0.5, 0.2)
-GUIDE = Part("logistic", c=0.03)
-"""What says how the next row of a deal stands: a line, which has little to learn by heart."""
+LINE = Recipe("logistic, middle penalty", (LINES["logistic, middle penalty"],), 1)
+"""What says how the next row of a deal stands, and whether rows should learn from it: it has little to learn by heart,
+and is quickly fitted."""
 Step = Callable[[str], None]
 
 
@@ -126,7 +127,7 @@ class Search:
         rows = np.flatnonzero(data.closed < end) if rows is None else rows
         key = (end, len(rows))  # whole deals are left out of an origin's rows in one way only
         if key not in self._lessons:
-            first = self.fit(GUIDE, Weighting(censoring=True), rows, end)
+            first = self.fit(LINE.parts[0], Weighting(censoring=True), rows, end)
             self._lessons[key] = lesson(data, rows, end, lambda matrix: probability(first.margin(matrix)))
         return self._lessons[key]
 
@@ -238,10 +239,10 @@ class Choice:
 def choose_recipe(search: Search, candidates: Sequence[Recipe]) -> Choice:
     """The recipe with the least out-of-sample log-loss, the simplest of those that are equally good.
 
-    Whether rows learn from what comes next, too (`training.consistency`), is settled first, by the lines, which cost the
-    least: the candidates are then tried in the way of the best line. The best of them is tried with rows weighed by
-    recency and by censoring, and keeps what helps. Whatever is chosen must still be at least as good as the simplest
-    candidate once both stand as they would serve, calibrated; else the simplest serves.
+    Whether rows learn from what comes next, too (`training.consistency`), is settled first, on a line, which costs
+    little: the candidates are then tried in its way. The best of them is tried with rows weighed by recency and by
+    censoring, and keeps what helps. Whatever is chosen must still be at least as good as the simplest candidate once
+    both stand as they would serve, calibrated; else the simplest serves.
 
     Args:
         search: The rows and origins.
@@ -256,10 +257,8 @@ def choose_recipe(search: Search, candidates: Sequence[Recipe]) -> Choice:
         return min(good, key=lambda item: (item.complexity, losses[item.name]))
 
     enough = sum(search.data.n_deals) >= FEW_DEALS
-    lines = [item for item in candidates if item.is_line]
-    if search.data.weekly and enough and lines:
-        consistent = [replace(item, weighting=CONSISTENT) for item in lines]
-        way = best_of([*lines, *consistent]).weighting
+    if search.data.weekly and enough and any(item.learns for item in candidates):
+        way = best_of([LINE, replace(LINE, weighting=CONSISTENT)]).weighting
         candidates = [
             replace(item, weighting=way) if item.learns and item.weighting == PLAIN else item for item in candidates
         ]
