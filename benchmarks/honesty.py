@@ -153,7 +153,7 @@ def _outcomes(history: History) -> pd.DataFrame:
 
 
 def _censoring(trained: Trained, weekly: pd.DataFrame) -> str:
-    """The chosen recipe with and without censoring weights: bias on the last quarter before the cut, open deals too."""
+    """What the chosen recipe does about open deals: bias on the last quarter before the cut, their rows included."""
     data, history = trained.data, trained.data.history
     rows, observable = _rows_after(history, data.cut - RECENT, data.cut - 1, weekly)
     matrix = build_matrix(history, data.features, rows)
@@ -161,12 +161,14 @@ def _censoring(trained: Trained, weekly: pd.DataFrame) -> str:
     every: IntArray = np.arange(len(data.rows), dtype=np.int64)
     search = Search(data, trained.folds, threads=2)
     lines: list[list[object]] = []
-    for name, censoring in (("without", False), ("with", True)):
-        weighting = Weighting(recipe.weighting.half_life, censoring)
+    half_life = recipe.weighting.half_life
+    ways = {"left out": Weighting(half_life), "left out, censoring weights": Weighting(half_life, censoring=True),
+            "learnt from (temporally consistent)": Weighting(half_life, consistent=True)}  # fmt: skip
+    for name, weighting in ways.items():
         fitted = search.fit_recipe(dataclasses.replace(recipe, weighting=weighting), every, data.cut)
         p = 1 / (1 + np.exp(-fitted.margin(matrix)))
         lines.append([name, f"{(p - observable).mean():+.4f}", f"{np.abs(p - observable).mean():.4f}"])
-    table = markdown(["censoring weights", "mean error", "mean absolute error"], lines)
+    table = markdown(["open deals", "mean error", "mean absolute error"], lines)
     return f"Rows of the last 13 weeks before the cut, those of deals still open included:\n\n{table}"
 
 

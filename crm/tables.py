@@ -6,10 +6,10 @@ int64 (`NAT` where missing); money is float64 holding whole hundredths, numbers 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +35,7 @@ def micros(moment: datetime | date | str) -> int:
     """Microseconds since 1970 of a moment; a date means its 00:00 UTC, a time without a zone is taken as UTC."""
     if isinstance(moment, str):
         moment = datetime.fromisoformat(moment)
-    if not isinstance(moment, datetime):
+    elif not isinstance(moment, datetime):
         moment = datetime(moment.year, moment.month, moment.day)
     delta = moment - (_EPOCH if moment.tzinfo else _PLAIN_EPOCH)
     return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
@@ -46,7 +46,7 @@ def moment(value: int) -> datetime:
     return _EPOCH + timedelta(microseconds=value)
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)  # not frozen, which takes twice as long to make: a request makes a hundred
 class Coded:
     """A text column: `levels[codes[i]]` is the i-th value; code -1 is a missing one.
 
@@ -62,8 +62,10 @@ class Coded:
         return len(self.codes)
 
     @classmethod
-    def of(cls, values: Iterable[str | None]) -> Coded:
+    def of(cls, values: Sequence[str | None]) -> Coded:
         """Encode values; None and the empty string are missing."""
+        if values and values[0] and values.count(values[0]) == len(values):  # as of one row, or the deal of a table
+            return cls(np.zeros(len(values), dtype=np.int32), (values[0],))
         index: dict[str, int] = {}
         codes = [index.setdefault(value, len(index)) if value else -1 for value in values]
         return cls(np.asarray(codes, dtype=np.int32), tuple(index))
@@ -79,11 +81,13 @@ class Coded:
 
 
 Values = Coded | FloatArray | IntArray
-Columns = dict[str, Values]
+Columns = Mapping[str, Values]
 
 
 def n_rows(columns: Columns) -> int:
     """Number of rows of a table."""
+    if isinstance(columns, RowColumns):
+        return columns.n_rows
     for values in columns.values():
         return len(values)
     return 0
@@ -101,6 +105,55 @@ def encode(kind: Kind, values: Sequence[object]) -> Values:
             values = [NAT if value is None else value for value in values]
         return np.array(values, dtype=np.int64)
     return np.array(values, dtype=np.float64)  # None becomes NaN
+
+
+class RowColumns(Mapping[str, Values]):
+    """Columns of a table that is at hand as rows: each is brought to an array when it is first asked for.
+
+    A column that no row fills is absent, as of an export that lacks it.
+
+    Args:
+        kinds: What each column holds.
+        rows: Plain values by column, see `encode`; a column that a row lacks is missing there.
+    """
+
+    def __init__(self, kinds: Mapping[str, Kind], rows: Sequence[Mapping[str, object]]) -> None:
+        self._kinds = kinds
+        self._rows = rows
+        self._encoded: dict[str, Values | None] = {}
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+        return len(self._rows)
+
+    def take(self, rows: NDArray[np.int64]) -> RowColumns:
+        """The chosen rows."""
+        return RowColumns(self._kinds, [self._rows[row] for row in rows.tolist()])
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """A column, or something else where it is absent."""
+        if name not in self._encoded:
+            try:
+                values = [row[name] for row in self._rows]
+            except KeyError:  # a custom column, that not all rows have
+                values = [row.get(name) for row in self._rows]
+            filled = name in self._kinds and values.count(None) < len(values)
+            self._encoded[name] = encode(self._kinds[name], values) if filled else None
+        found = self._encoded[name]
+        return default if found is None else found
+
+    def __getitem__(self, name: str) -> Values:
+        found: Values | None = self.get(name)
+        if found is None:
+            raise KeyError(name)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in self._kinds if name in self)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 @dataclass(frozen=True)

@@ -84,9 +84,11 @@ class Events:
 
     def values(self, column: str) -> Values | BoolArray:
         """A column in sorted order, shape (n_events,); brought to that order when it is first asked for."""
-        given, rows = self._given.get(column), self._rows
-        if given is not None:
-            ordered: Values | BoolArray
+        ordered = self._columns.get(column)
+        if ordered is None:
+            given, rows = self._given.get(column), self._rows
+            if given is None:  # another thread has just brought it to that order
+                return self._columns[column]
             if callable(given):
                 ordered = given(self)
             elif rows is None:
@@ -95,7 +97,7 @@ class Events:
                 ordered = Coded(given.codes[rows], given.levels) if isinstance(given, Coded) else given[rows]
             self._columns[column] = ordered
             self._given.pop(column, None)  # after it is there: another thread may be asking for it
-        return self._columns[column]
+        return ordered
 
     def plain(self, column: str) -> FloatArray | IntArray | BoolArray:
         """A column of numbers or flags in sorted order, as it is held."""
@@ -107,24 +109,27 @@ class Events:
         """A column of numbers in sorted order, as float64."""
         return self.plain(column).astype(np.float64, copy=False)
 
-    def codes(self, column: str) -> CodeArray:
-        """The codes of a text column in sorted order."""
+    def text(self, column: str) -> Coded:
+        """A text column in sorted order."""
         values = self.values(column)
         assert isinstance(values, Coded), column
-        return values.codes
+        return values
+
+    def codes(self, column: str) -> CodeArray:
+        """The codes of a text column in sorted order."""
+        return self.text(column).codes
 
     def levels(self, column: str) -> tuple[str, ...]:
         """The levels of a text column."""
-        values = self.values(column)
-        assert isinstance(values, Coded), column
-        return values.levels
+        return self.text(column).levels
 
     def flag(self, column: str, level: str) -> str:
         """Name of a flag column that tells where a text column has a value; none where no event has it."""
         name = f"{column}={level}"
         if name not in self:
-            levels = self.levels(column)
-            self._columns[name] = self.codes(column) == (levels.index(level) if level in levels else len(levels))
+            text = self.text(column)
+            code = text.levels.index(level) if level in text.levels else len(text.levels)
+            self._columns[name] = text.codes == code
         return name
 
     def before(self, key: IntArray, when: IntArray) -> IntArray:

@@ -31,24 +31,25 @@ class SeenOnce(Seen):
 
     def __init__(self, events: Events, key: CodeArray | IntArray, as_of: IntArray) -> None:
         self.events = events
-        self._moment = int(as_of[0])
-        code = int(key[0])
+        self._moment: int = as_of.item()
+        code: int = key.item()
         self._first = self._end = self._behind = 0
         if code >= 0 and events.n_keys:
-            self._first, self._end = int(events.starts[code]), int(events.starts[code + 1])
+            self._first, self._end = events.starts[code : code + 2].tolist()
+            self._times = events.time[self._first : self._end]
             self._behind = self._before(self._moment)
-        self._since: dict[float, int] = {}
+        self._since: dict[float | None, int] = {None: self._first}
 
     def _before(self, moment: int) -> int:
         """Index just behind the last event of the key before a moment."""
-        return self._first + int(self.events.time[self._first : self._end].searchsorted(moment))
+        return self._first + self._times.searchsorted(moment).item() if self._end > self._first else self._first
 
     def _window(self, days: float | None) -> int:
-        if days is None:
-            return self._first
-        if days not in self._since:
-            self._since[days] = self._before(self._moment - int(days * DAY))
-        return self._since[days]
+        start = self._since.get(days)
+        if start is None:
+            assert days is not None
+            start = self._since[days] = self._before(self._moment - int(days * DAY))
+        return start
 
     def any(self, where: str | None = None) -> BoolArray:
         """See `Seen.any`."""

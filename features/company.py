@@ -11,6 +11,7 @@ import numpy as np
 from crm.tables import NAT, CodeArray, IntArray
 from features.asof import Events, Seen
 from features.asof_once import look_back
+from features.fields import translated
 from features.records import NEVER, Records
 
 
@@ -103,24 +104,22 @@ class Company:
         """Code of each owner in `load`."""
         return {owner: code for code, owner in enumerate(self.owners)}
 
-    def counts_itself(self, deal_ids: Sequence[str], owners: Sequence[str], as_of: IntArray) -> CodeArray:
+    def counts_itself(self, deal_ids: Sequence[str], owners: CodeArray, as_of: IntArray) -> CodeArray:
         """1 where the load of the owner counts the very deal asked about, 0 where not, shape (n_pairs,).
 
         Args:
             deal_ids: Id of each pair's deal.
-            owners: Owner of each pair's deal at as_of, "" where unknown.
+            owners: Owner of each pair's deal at as_of by the code in `load`, -1 where unknown.
             as_of: Microseconds.
         """
         history = self._history
-        code = np.array([history.code(deal_id) if history.code(deal_id) is not None else -1 for deal_id in deal_ids])
-        known = np.flatnonzero(code >= 0)
-        counted = np.zeros(len(code), dtype=np.int32)
-        field = history.field("opportunities.owner_id")
-        deal, when = code[known].astype(np.int64), as_of[known]
-        theirs = field.codes(deal, when).tolist()
-        same = np.array([(field.levels[owner] if owner >= 0 else "") == owners[place]
-                         for owner, place in zip(theirs, known.tolist(), strict=True)], dtype=bool)  # fmt: skip
-        counted[known] = (same & history.is_open(deal, when)).astype(np.int32)
+        codes = [history.code(deal_id) for deal_id in deal_ids]
+        known = [place for place, code in enumerate(codes) if code is not None]
+        counted = np.zeros(len(codes), dtype=np.int32)
+        if known:  # a deal that is sent is often new
+            deal, when = np.array([codes[place] for place in known], dtype=np.int64), as_of[known]
+            theirs = history.field("opportunities.owner_id").codes(deal, when)
+            counted[known] = (theirs == owners[known]) & history.is_open(deal, when)
         return counted
 
     def seen_closings(self, source: str, levels: tuple[str, ...], codes: CodeArray, as_of: IntArray) -> Seen:
@@ -133,7 +132,6 @@ class Company:
             as_of: Microseconds.
         """
         closings = self.closings(source)
-        if levels != closings.levels:
-            table = np.array([*(closings.codes.get(level, -1) for level in levels), -1], dtype=np.int32)
-            codes = table[codes]
+        if levels is not closings.levels:
+            codes = translated(codes, levels, closings.codes)
         return look_back(closings.events, codes, as_of)

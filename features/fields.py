@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,9 @@ from features.asof_once import look_back
 
 _FEW = 64
 """Up to so many values are gone through one by one: those of the deal of a request."""
+
+
+_TRUTH = {"true": 1.0, "1": 1.0, "yes": 1.0, "false": 0.0, "0": 0.0, "no": 0.0}
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,8 @@ class Field:
 def union(*columns: Coded) -> tuple[tuple[str, ...], list[CodeArray]]:
     """Codes of several text columns in one common, sorted list of levels."""
     levels = tuple(sorted(set().union(*(column.levels for column in columns))))
-    return levels, [recode(column, levels) for column in columns]
+    index = {level: code for code, level in enumerate(levels)}
+    return levels, [translated(column.codes, column.levels, index) for column in columns]
 
 
 def linked(old: Coded, new: Coded) -> tuple[IntArray, IntArray]:
@@ -77,9 +81,13 @@ def recode(column: Coded, levels: Iterable[str]) -> CodeArray:
     levels = tuple(levels)
     if column.levels == levels:
         return column.codes
-    index = {level: code for code, level in enumerate(levels)}
-    table = np.array([*(index.get(level, -1) for level in column.levels), -1], dtype=np.int32)
-    return table[column.codes]
+    return translated(column.codes, column.levels, {level: code for code, level in enumerate(levels)})
+
+
+def translated(codes: CodeArray, levels: tuple[str, ...], index: Mapping[str, int]) -> CodeArray:
+    """Codes of some levels as other codes; -1 where missing, or where a level has none."""
+    table = np.array([*(index.get(level, -1) for level in levels), -1], dtype=np.int32)
+    return table[codes]
 
 
 def ranks(column: Coded) -> IntArray:
@@ -103,7 +111,9 @@ def compact(column: Coded) -> Coded:
 
 def parse(kind: Kind, text: Coded) -> FloatArray:
     """Numbers of a text column of changes: hundredths for money, microseconds for times, NaN where unreadable."""
-    if kind in (Kind.TIME, Kind.BOOLEAN):
+    if not text.levels:
+        return np.full(len(text), np.nan)
+    if kind is Kind.TIME or kind is Kind.BOOLEAN:
         numbers = [_number(kind, level) for level in text.levels]
     else:
         try:
@@ -127,7 +137,7 @@ def _number(kind: Kind, text: str) -> float:
         if kind is Kind.TIME:
             return float(micros(text))
         if kind is Kind.BOOLEAN:
-            return {"true": 1.0, "1": 1.0, "yes": 1.0, "false": 0.0, "0": 0.0, "no": 0.0}.get(text.lower(), np.nan)
+            return _TRUTH.get(text.lower(), np.nan)
         return float(text)
     except (ValueError, OverflowError):
         return float("nan")

@@ -65,6 +65,21 @@ class FeatureMatrix:
         }
         return FeatureMatrix(taken, int(rows.sum()) if rows.dtype == bool else len(rows))
 
+    def followed_by(self, other: FeatureMatrix) -> FeatureMatrix:
+        """These rows and then those of another matrix of the same history, which has the same columns and levels."""
+        columns: dict[str, FloatArray | Coded] = {}
+        for name, values in self.columns.items():
+            more = other.columns[name]
+            if isinstance(values, Coded) and isinstance(more, Coded):
+                if values.levels != more.levels:
+                    raise ValueError(f"feature {name!r} has other levels in the other matrix")
+                columns[name] = Coded(np.concatenate([values.codes, more.codes]), values.levels)
+            else:
+                assert not isinstance(values, Coded)
+                assert not isinstance(more, Coded)
+                columns[name] = np.concatenate([values, more])
+        return FeatureMatrix(columns, self.n_rows + other.n_rows)
+
     def frame(self) -> pd.DataFrame:
         """As a DataFrame: float64 columns, and text columns as plain strings with None for missing."""
         data: dict[str, object] = {}

@@ -9,6 +9,7 @@ import numpy as np
 from crm.tables import DAY, CodeArray, Coded, FloatArray, IntArray
 from features.asof import Events, Seen
 from features.asof_once import look_back
+from features.fields import translated
 from features.history import History
 
 LEAST_CLOSINGS = 20
@@ -164,10 +165,8 @@ class Moments:
         company, owner = self._history.company, self.category("opportunities.owner_id")
         codes = owner.codes
         if self._history.borrows_company:
-            ids = [self._history.deal_ids[deal] for deal in self._deal]
-            mine = company.counts_itself(ids, list(owner.strings()), self.as_of)
-            index = company.owner_codes
-            codes = np.array([*(index.get(level, -1) for level in owner.levels), -1], dtype=np.int32)[owner.codes]
+            codes = translated(codes, owner.levels, company.owner_codes)
+            mine = company.counts_itself([self._history.deal_ids[deal] for deal in self._deal], codes, self.as_of)
         else:
             mine = self._history.is_open(self._deal, self.as_of).astype(np.int32)
         load = look_back(company.load, codes, self.as_of).total("delta") - mine

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from operator import lt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,7 +76,10 @@ def few_in_order(
 
     The rows are None where all are in order as they are.
     """
-    at = list(zip(key.tolist(), time.tolist(), strict=True))
+    times = time.tolist()
+    at = list(zip(key.tolist(), times, strict=True))
+    if all(map(lt, at, at[1:])) and not (at and at[0][0] < 0) and NAT not in times:
+        return None, key.astype(np.int32, copy=False), time  # in order as they are, and no two at once
     rows = sorted((row for row, (code, when) in enumerate(at) if code >= 0 and when != NAT), key=at.__getitem__)
     if ties is not None and len({at[row] for row in rows}) < len(rows):
         if links is not None:

@@ -19,6 +19,12 @@ from features.rows import TEXT, Rows, among, lookup, take
 
 NEVER = int(np.iinfo(np.int64).max)
 """The closing time of a deal that is still open."""
+ROLE_WORDS = {
+    "decider": ("decision", "economic", "executive"),
+    "champion": ("champion", "sponsor"),
+    "blocker": ("blocker", "opponent", "detractor"),
+}
+"""Words that tell what a contact's role means for a deal; a role that has none of them is just a role."""
 
 
 class Records:
@@ -44,7 +50,7 @@ class Records:
         order = np.array([] if in_order else sorted(range(len(names)), key=names.__getitem__), dtype=np.int64)
         self.deal_ids: tuple[str, ...] = tuple(sorted(names))
         self.n_deals = len(names)
-        self._deals: Columns = dict(deals) if in_order else {name: take(deals[name], order) for name in deals}
+        self._deals: Columns = deals if in_order else {name: take(deals[name], order) for name in deals}
         self.created: IntArray = self._times("created_at")
         outcome = recode(self._text("outcome"), ("lost", "won"))
         self.won: FloatArray = np.where(outcome >= 0, outcome, np.nan)
@@ -104,11 +110,14 @@ class Records:
         """
         rows, process = self._rows("stage_changes"), self.crm.process
         closing = {*process.won_stages, *process.lost_stages}
+        none = np.zeros(0, dtype=np.int64)
+        nothing = Events(none, none, self.n_deals, columns={"delta": none, "won": none.astype(bool)})
+        if closing.isdisjoint(rows.text("from_stage").levels):
+            return nothing
         to_closing = among(rows.text("to_stage"), closing)
         leaves = among(rows.text("from_stage"), closing) & ~to_closing
         if not leaves.any():
-            none = np.zeros(0, dtype=np.int64)
-            return Events(none, none, self.n_deals, columns={"delta": none, "won": none.astype(bool)})
+            return nothing
         deal = self.deal_codes(rows.text("opportunity_id"))
         mine = np.flatnonzero(np.isin(deal, np.unique(deal[leaves])))
         rows = rows.take(mine)
@@ -276,7 +285,7 @@ class Records:
         rows, process = self._rows("stage_changes"), self.crm.process
         closing = {*process.won_stages, *process.lost_stages}
         closes = among(rows.text("to_stage"), closing)
-        if closes.any():
+        if np.count_nonzero(closes):
             rows = rows.take(np.flatnonzero(~closes))
         to_stage, from_stage = rows.text("to_stage"), rows.text("from_stage")
         place = {stage: number for number, stage in enumerate(process.stages)}
@@ -312,11 +321,11 @@ class Records:
         """Contacts entered on deals, with their roles."""
         rows = self._rows("contact_roles")
         role = rows.text("role")
-        deciders = {level for level in role.levels if _is_decider(level)}
-        champions = {level for level in role.levels if "champion" in level.lower() or "sponsor" in level.lower()}
+        kinds = {kind: {level for level in role.levels if any(word in level.lower() for word in words)}
+                 for kind, words in ROLE_WORDS.items()}  # fmt: skip
         return self._events(rows, {
             "contact": rows.text("contact_id"), "role": role,
-            "decider": _flag("role", deciders), "champion": _flag("role", champions),
+            **{kind: _flag("role", levels) for kind, levels in kinds.items()},
         })  # fmt: skip
 
     @cached_property
@@ -374,7 +383,7 @@ def _values_of(rows: Rows) -> tuple[Coded, Coded]:
 
 def _flag(column: str, names: set[str]) -> Callable[[Events], NDArray[np.bool_]]:
     """Tells, once it is asked for, which events have one of some values."""
-    return lambda events: among(Coded(events.codes(column), events.levels(column)), names)
+    return lambda events: among(events.text(column), names)
 
 
 def _revisits(events: Events) -> NDArray[np.bool_]:
@@ -385,8 +394,3 @@ def _revisits(events: Events) -> NDArray[np.bool_]:
     revisit[first] = False
     revisit[1:] &= ~((stage[1:] == stage[:-1]) & (events.key[1:] == events.key[:-1]))
     return revisit
-
-
-def _is_decider(role: str) -> bool:
-    role = role.lower()
-    return "decision" in role or "economic" in role or "executive" in role

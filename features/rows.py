@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crm.schema import TABLES, Kind
-from crm.tables import NAT, Coded, Columns, FloatArray, IntArray, Values, n_rows
+from crm.tables import NAT, Coded, Columns, FloatArray, IntArray, RowColumns, Values, n_rows
 from features.fields import compact, ranks
 
 TEXT = (Kind.ID, Kind.TEXT, Kind.CATEGORY)
@@ -35,13 +35,16 @@ class Rows:
 
     def take(self, places: NDArray[np.intp]) -> Rows:
         """The chosen ones of these rows."""
+        if isinstance(self._columns, RowColumns):
+            return Rows(self.table, self._columns.take(places))
         chosen = places.astype(np.int64, copy=False) if self._chosen is None else self._chosen[places]
         return Rows(self.table, self._columns, chosen)
 
     def compacted(self, *columns: str) -> Rows:
         """These rows, with text columns that lack the levels which no row has."""
-        for name in columns:
-            self._taken[name] = compact(self.text(name))
+        if not isinstance(self._columns, RowColumns):  # those are made of these rows alone
+            for name in columns:
+                self._taken[name] = compact(self.text(name))
         return self
 
     def values(self, name: str) -> Values:

@@ -76,8 +76,9 @@ class Encoding:
     def number(self, matrix: FeatureMatrix, name: str) -> FloatArray:
         """A number column, shape (n_rows,)."""
         values = matrix.columns.get(name)
-        if values is None or isinstance(values, Coded):
-            values = self._column(matrix, name)
+        if type(values) is np.ndarray:
+            return values
+        values = self._column(matrix, name)
         if isinstance(values, Coded):
             if np.all(values.codes < 0):
                 return np.full(len(values), np.nan)
@@ -107,12 +108,12 @@ class Encoding:
 
     def _row(self, matrix: FeatureMatrix) -> list[float]:
         """The only row of a matrix, as `encode` gives it: of one deal, plain numbers are the faster ones."""
+        columns = matrix.columns
         row: list[float] = []
-        for name in self.numbers:
-            values = matrix.columns.get(name)
-            row.append(values.item() if isinstance(values, np.ndarray) else self.number(matrix, name).item())
+        if self.numbers:
+            row = np.concatenate([self.number(matrix, name) for name in self.numbers]).tolist()
         for name in self.categories:
-            values = matrix.columns.get(name)
+            values = columns.get(name)
             if isinstance(values, Coded):
                 code = values.codes.item()
                 row.append(self._index[name].get(values.levels[code], np.nan) if code >= 0 else np.nan)

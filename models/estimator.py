@@ -18,12 +18,16 @@ FLOOR = 1e-6
 
 def log_odds(p: FloatArray | float) -> FloatArray:
     """Log-odds of probabilities, kept finite."""
-    return np.asarray(logit(np.clip(p, FLOOR, 1 - FLOOR)), dtype=np.float64)
+    return np.asarray(logit(_inside(p)), dtype=np.float64)
 
 
 def probability(margin: FloatArray) -> FloatArray:
     """Probabilities of log-odds, kept within [FLOOR, 1 - FLOOR]."""
-    return np.asarray(np.clip(expit(margin), FLOOR, 1 - FLOOR), dtype=np.float64)
+    return _inside(expit(margin))
+
+
+def _inside(p: FloatArray | float) -> FloatArray:
+    return np.asarray(np.minimum(np.maximum(p, FLOOR), 1 - FLOOR), dtype=np.float64)  # np.clip takes thrice as long
 
 
 class Estimator(ABC):
@@ -41,7 +45,7 @@ class Estimator(ABC):
 
         Args:
             matrix: Features, one row per (deal, as_of).
-            won: 1 won, 0 lost, shape (n_rows,).
+            won: 1 won, 0 lost, shape (n_rows,); lines and trees also learn from probabilities.
             weight: Weight of each row, shape (n_rows,); all equal by default.
         """
 

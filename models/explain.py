@@ -26,6 +26,10 @@ from models.calibration import Calibration
 ENOUGH_ROWS = 30
 
 
+Line = tuple[str, float, float | str | None, float | str | None, str]
+"""What a `Reason` is made of."""
+
+
 class Reason(NamedTuple):
     """One line of an explanation.
 
@@ -83,22 +87,22 @@ class Described:
 
     def say(self, value: float | str | None, stage: str) -> tuple[float | str | None, str]:
         """The usual value for a deal in a stage, and the sentence."""
-        usual, place, told = self._usual_told.get(stage) or self._usual_told[""]
+        usual, told, alike, other = self._usual_told.get(stage) or self._usual_told[""]
         mine = show(self.unit, value)
-        if not told:
-            return usual, f"{self.label}: {mine}"
-        if mine == told:
-            return usual, f"{self.label}: {mine}, as usual among won deals{place}"
-        return usual, f"{self.label}: {mine}; won deals{place} usually {told}"
+        return usual, f"{self.label}: {mine}{alike if mine == told else other}"
 
     @cached_property
-    def _usual_told(self) -> dict[str, tuple[float | str | None, str, str]]:
-        """The usual value by stage, where that is, and the value in words; "" for a stage that it is not known of."""
-        told: dict[str, tuple[float | str | None, str, str]] = {"": (None, "", "")}
+    def _usual_told(self) -> dict[str, tuple[float | str | None, str, str, str]]:
+        """By stage, "" for one that it is not known of: the usual value, the same in words, and how a sentence ends.
+
+        There are two endings: for a deal with the usual value, and for one with another.
+        """
+        found: dict[str, tuple[float | str | None, str, str, str]] = {"": (None, "", "", "")}
         for stage, usual in self.usual.items():
-            place = f" in {stage}" if stage and self.name != "stage" else ""
-            told[stage] = usual, place, show(self.unit, usual)
-        return told
+            among = f"won deals in {stage}" if stage and self.name != "stage" else "won deals"
+            told = show(self.unit, usual)
+            found[stage] = usual, told, f", as usual among {among}", f"; {among} usually {told}"
+        return found
 
 
 def _usual(values: FloatArray | Coded, rows: Any) -> float | str | None:
@@ -158,7 +162,15 @@ def reasons_of_row(
     described: dict[str, Described], names: tuple[str, ...], points: FloatArray, matrix: FeatureMatrix, row: int,
     most: int | None = None,
 ) -> list[Reason]:  # fmt: skip
-    """Reasons of one row, the weightiest first.
+    """Reasons of one row, the weightiest first; see `lines_of_row`."""
+    return [Reason(*line) for line in lines_of_row(described, names, points, matrix, row, most)]
+
+
+def lines_of_row(
+    described: dict[str, Described], names: tuple[str, ...], points: FloatArray, matrix: FeatureMatrix, row: int,
+    most: int | None = None,
+) -> list[Line]:  # fmt: skip
+    """What `Reason`s of one row are made of, the weightiest first.
 
     Args:
         described: What the model knows of its features.
@@ -171,14 +183,14 @@ def reasons_of_row(
     stage = value_of(matrix.columns.get("stage"), row)
     in_stage = stage if isinstance(stage, str) else ""
     weights = points.tolist()
-    found = []
+    found: list[Line] = []
     for place in np.argsort(-np.abs(points), kind="stable")[:most].tolist():
         if weights[place] == 0:
             break
         name = names[place]
         value = value_of(matrix.columns.get(name), row)
         usual, sentence = described[name].say(value, in_stage)
-        found.append(Reason(name, weights[place], value, usual, sentence))
+        found.append((name, weights[place], value, usual, sentence))
     return found
 
 

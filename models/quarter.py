@@ -12,6 +12,7 @@ by it (proportional hazards with a known course; Cox 1972), so what is learnt ov
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -89,17 +90,19 @@ class QuarterPace:
         quarters = np.floor(beyond / QUARTER_DAYS)
         rest = QUARTER_DAYS - (beyond - quarters * QUARTER_DAYS)
         still = np.maximum(left - days, 0.0)
+        ends, n_days = np.hstack([left, still, rest]), days.shape[-1]
         found = []
-        for rates in (self.won, self.lost):
-            edges = np.concatenate([[0.0], np.cumsum(np.diff(_EDGES) * rates)])
-
-            def last(y: FloatArray, edges: FloatArray = edges) -> FloatArray:
-                """Usual days in the last y days of a quarter."""
-                return np.interp(y, _EDGES, edges)
-
-            whole = last(np.array(QUARTER_DAYS))
-            found.append(last(left) - last(still) + quarters * whole + np.where(beyond > 0, whole - last(rest), 0.0))
+        for upto, whole in self._worth:
+            last = np.interp(ends, _EDGES, upto)  # usual days in the last so many days of a quarter
+            last_left, last_still, last_rest = last[:, :1], last[:, 1 : n_days + 1], last[:, n_days + 1 :]
+            found.append(last_left - last_still + quarters * whole + np.where(beyond > 0, whole - last_rest, 0.0))
         return found[0], found[1]
+
+    @cached_property
+    def _worth(self) -> list[tuple[FloatArray, FloatArray]]:
+        """Usual days of wins, and of losses, in the last days of a quarter up to each of `_EDGES`, and in all of it."""
+        upto = [np.concatenate([[0.0], np.cumsum(np.diff(_EDGES) * rates)]) for rates in (self.won, self.lost)]
+        return [(each, np.interp(QUARTER_DAYS, _EDGES, each)) for each in upto]
 
 
 def days_left(at: IntArray, fiscal_year_start: int = 1) -> FloatArray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ from crm.tables import DAY, Coded, FloatArray, IntArray, moment
 from features.history import History
 from features.matrix import FeatureMatrix, Snapshots, build_matrix, open_at
 from features.registry import Feature, features_of
-from models.explain import Reason, reasons_of_row
+from models.explain import Line, Reason, lines_of_row
 from models.registry import Model
 from models.timing import HORIZONS
 from models.win import WinModel
@@ -21,6 +21,7 @@ BATCH = 20_000
 SHOWN = 3
 WITHIN = tuple(f"won_within_{days}" for days in HORIZONS)
 """Columns of scores: the probability to be won within so many days."""
+_HORIZONS: FloatArray = np.array(HORIZONS, dtype=np.float64)
 WinVersion = Model[WinModel]
 """A version of the win model: its number in the registry, its digest, and the model itself (`loaded`)."""
 
@@ -74,8 +75,12 @@ class Scores:
 
     def reasons(self, row: int, most: int | None = None) -> list[Reason]:
         """Reasons of one deal, the weightiest first: all that add anything, or the `most` weightiest."""
+        return [Reason(*line) for line in self.lines(row, most)]
+
+    def lines(self, row: int, most: int | None = None) -> list[Line]:
+        """What its `reasons` are made of, for who makes something else of it."""
         points = self.contributions[row] * self.ratio[row]
-        return reasons_of_row(self.model.described, self.model.features, points, self.matrix, row, most)
+        return lines_of_row(self.model.described, self.model.features, points, self.matrix, row, most)
 
 
 def score_pairs(
@@ -93,30 +98,36 @@ def score_pairs(
         asked: Moment that each pair's score is for, where they differ; `as_of` for all by default.
     """
     matrix = build_matrix(history, model.read(features_of(history)) if features is None else features, pairs)
-    scores = scored(matrix, model, tuple(history.deal_ids[deal] for deal in pairs.deal), as_of)
-    if history.crm.process.time_basis != "dates":
-        return scores
-    # where features are those at entry, a deal has been open for a while since
-    now = pairs.as_of if as_of is None else np.full(len(pairs), as_of, dtype=np.int64)
-    waited = np.maximum(((now if asked is None else asked) - pairs.as_of) / DAY, 0.0)
-    days = np.array(HORIZONS, dtype=np.float64)
-    return replace(scores, won_within=model.won_within(matrix, scores.p, days, waited, pairs.as_of))
+    waited = None
+    if history.crm.process.time_basis == "dates":
+        # where features are those at entry, a deal has been open for a while since
+        now = pairs.as_of if as_of is None else np.full(len(pairs), as_of, dtype=np.int64)
+        waited = np.maximum(((now if asked is None else asked) - pairs.as_of) / DAY, 0.0)
+    ids = tuple(history.deal_ids[deal] for deal in pairs.deal.tolist())
+    return scored(matrix, model, ids, as_of, waited, pairs.as_of)
 
 
-def scored(matrix: FeatureMatrix, model: WinModel, deal_ids: tuple[str, ...], as_of: int | None) -> Scores:
-    """Score deals whose features are at hand; when they close is left out.
+def scored(
+    matrix: FeatureMatrix, model: WinModel, deal_ids: tuple[str, ...], as_of: int | None,
+    waited: FloatArray | None = None, at: IntArray | None = None,
+) -> Scores:  # fmt: skip
+    """Score deals whose features are at hand.
 
     Args:
         matrix: Their features.
         model: The model.
         deal_ids: Ids, shape (n_deals,).
         as_of: The moment that the scores are for.
+        waited: Days from the moment of each deal's features to that; without, it is left out when they close.
+        at: The moment of the features.
     """
     explained = model.explain(matrix)
+    within = None if waited is None else model.won_within(matrix, explained.p, _HORIZONS, waited, at)
     in_sample = as_of is not None and model.dated and as_of < model.trained_before
     return Scores(
         deal_ids, as_of, explained.p, explained.lower, explained.upper, model.band(explained.p), in_sample, matrix,
         explained.contributions, explained.ratio, explained.reference, explained.base_rate, explained.step, model,
+        within,
     )  # fmt: skip
 
 

@@ -45,6 +45,7 @@ HORIZONS = (30, 60, 90, 180)
 EDGES: FloatArray = 7.0 * np.array([0, 1, 2, 3, 4, 6, 8, 10, 13, 17, 21, 26, 34, 43, 52, 78, 104], dtype=np.float64)
 """Where periods begin and end, in days."""
 N_PERIODS = len(EDGES) - 1
+LENGTH: FloatArray = EDGES[1:] - EDGES[:-1]
 MIDDLE: FloatArray = (EDGES[:-1] + EDGES[1:]) / 2
 LEAST_CLOSINGS = 20
 """Fewest closings in a period for it to have hazards of its own; later ones are taken to be like it."""
@@ -123,21 +124,26 @@ class StageHazards(Hazards):
 
     def __init__(self, strength: float = 20.0) -> None:
         self.strength = strength
-        self.stages: tuple[str, ...] = ()
+        self.encoding = Encoding((), {})
         self.closing: FloatArray = np.zeros((1, N_PERIODS))
         self.won: FloatArray = np.full((1, N_PERIODS), 0.5)
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """Stages with hazards of their own; () where the data have none."""
+        return self.encoding.categories.get("stage", ())
 
     def _row(self, matrix: FeatureMatrix) -> IntArray:
         if not self.stages:
             return np.zeros(matrix.n_rows, dtype=np.int64)
-        codes = Encoding((), {"stage": self.stages}).codes(matrix, "stage").astype(np.int64)
+        codes = self.encoding.codes(matrix, "stage").astype(np.int64)
         return np.where(codes >= 0, codes, len(self.stages))
 
     def fit(self, matrix: FeatureMatrix, seen: Episodes) -> None:
         """See `Hazards.fit`."""
         stage = matrix.columns.get("stage")
         if isinstance(stage, Coded):
-            self.stages = Encoding.learn(FeatureMatrix({"stage": stage}, matrix.n_rows)).categories.get("stage", ())
+            self.encoding = Encoding.learn(FeatureMatrix({"stage": stage}, matrix.n_rows))
         row, n_rows = self._row(matrix), len(self.stages) + 1
         n, at = periods_seen(seen)
         reached = np.zeros((n_rows, N_PERIODS + 1))
@@ -175,7 +181,8 @@ class StageHazards(Hazards):
         """See `Hazards.load`."""
         data = json.loads((folder / "stage.json").read_text())
         table = cls(data["strength"])
-        table.stages = tuple(data["stages"])
+        stages = tuple(data["stages"])
+        table.encoding = Encoding((), {"stage": stages} if stages else {})
         table.closing, table.won = np.array(data["closing"]), np.array(data["won"])
         return table
 
@@ -347,31 +354,30 @@ class Timing:
         closing, share = self.hazards.rates(matrix)
         n = matrix.n_rows
         days = np.broadcast_to(days, (n, np.shape(days)[-1]))
-        period = np.clip(np.searchsorted(EDGES, days, side="left") - 1, 0, N_PERIODS - 1)
+        period = np.searchsorted(EDGES[1:-1], days, side="left")  # after the last edge, it is still the last one
+        row = np.arange(n)[:, None]
 
         def of(values: FloatArray) -> FloatArray:
-            return np.take_along_axis(values, period, axis=1)
+            return values[row, period]
 
-        length = EDGES[1:] - EDGES[:-1]
-        (wins_by, losses_by), (wins_at, losses_at) = self._usual(EDGES, n, at), self._usual(days, n, at)
-        to_wins, to_losses = share * np.diff(wins_by, axis=1), (1.0 - share) * np.diff(losses_by, axis=1)
-        stays = (1.0 - closing) ** ((to_wins + to_losses) / length)
+        wins_by, losses_by = self._usual(np.hstack([np.broadcast_to(EDGES, (n, N_PERIODS + 1)), days]), at)
+        wins_at, losses_at = wins_by[:, N_PERIODS + 1 :], losses_by[:, N_PERIODS + 1 :]
+        to_wins = share * (wins_by[:, 1 : N_PERIODS + 1] - wins_by[:, :N_PERIODS])
+        to_losses = (1.0 - share) * (losses_by[:, 1 : N_PERIODS + 1] - losses_by[:, :N_PERIODS])
+        stays = (1.0 - closing) ** ((to_wins + to_losses) / LENGTH)
         won = to_wins / (to_wins + to_losses)
-        nothing = np.zeros((n, 1))
-        open_still = np.hstack([nothing + 1.0, np.cumprod(stays, axis=1)])
-        wins = np.hstack([nothing, np.cumsum(open_still[:, :-1] * (1.0 - stays) * won, axis=1)])
-        some = of(share) * (wins_at - of(wins_by)) + (1.0 - of(share)) * (losses_at - of(losses_by))
-        gone = 1.0 - (1.0 - of(closing)) ** (np.maximum(some, 0.0) / length[period])  # beyond the last edge, on and on
-        before = of(open_still[:, :-1])
-        found = of(wins[:, :-1]) + before * gone * of(won)
+        open_still, wins = np.ones((n, N_PERIODS + 1)), np.zeros((n, N_PERIODS + 1))
+        np.cumprod(stays, axis=1, out=open_still[:, 1:])
+        np.cumsum(open_still[:, :-1] * (1.0 - stays) * won, axis=1, out=wins[:, 1:])
+        share_then, before = of(share), of(open_still)
+        some = share_then * (wins_at - of(wins_by)) + (1.0 - share_then) * (losses_at - of(losses_by))
+        gone = 1.0 - (1.0 - of(closing)) ** (np.maximum(some, 0.0) / LENGTH[period])  # beyond the last edge, on and on
+        found = of(wins) + before * gone * of(won)
         return found, 1.0 - before * (1.0 - gone), wins[:, -1] + open_still[:, -1] * won[:, -1]
 
-    def _usual(self, days: FloatArray, n: int, at: IntArray | None) -> tuple[FloatArray, FloatArray]:
-        """Usual days in the first so many days, for wins and losses, both of shape (n_rows, n_days)."""
-        if self.pace is not None and at is not None:
-            return self.pace.usual_days(at, days)
-        plain = np.broadcast_to(days, (n, np.shape(days)[-1]))
-        return plain, plain
+    def _usual(self, days: FloatArray, at: IntArray | None) -> tuple[FloatArray, FloatArray]:
+        """Usual days in the first so many days, for wins and losses, both of shape (n_rows, n_days) like the days."""
+        return (days, days) if self.pace is None or at is None else self.pace.usual_days(at, days)
 
     def won_within(
         self, matrix: FeatureMatrix, p: FloatArray, days: FloatArray, waited: FloatArray | None = None,
@@ -398,7 +404,7 @@ class Timing:
         before = won[:, [0]]
         share = (won[:, 1:] - before) / np.maximum(total[:, None] - before, 1e-12)
         # rounding must not make a longer horizon less likely
-        return np.asarray(p[:, None] * np.maximum.accumulate(np.clip(share, 0.0, 1.0), axis=1))
+        return np.asarray(p[:, None] * np.maximum.accumulate(np.minimum(np.maximum(share, 0.0), 1.0), axis=1))
 
     def save(self, folder: Path) -> None:
         """Write it into an empty folder, as data and not as code."""

@@ -85,6 +85,8 @@ class Trees(Estimator):
             params={"verbosity": -1, "max_bin": 255}, free_raw_data=True,
         )  # fmt: skip
         parameters = self._parameters()
+        if np.any((won > 0) & (won < 1)):
+            parameters["objective"] = "cross_entropy"  # the same loss, of probabilities
         if matrix.n_rows < MANY_ROWS:
             parameters["num_threads"] = 1
         fitted = lgb.train(parameters, data, num_boost_round=self.size.trees)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -120,9 +121,9 @@ class WinModel:
     def explain(self, matrix: FeatureMatrix) -> Explained:
         """Win probability of each row and the points of each feature."""
         margin, contributions, reference = self.estimator.explained(matrix)
-        p = self.calibration(margin)
+        reach = Z * self.spread(matrix)
+        p, lower, upper = self.calibration(np.array([margin, margin - reach, margin + reach]))
         ratio, p_ref = points_per_log_odds(contributions, p, reference, self.calibration)
-        lower, upper = self.interval(margin, matrix)
         return Explained(
             p, lower, upper, contributions, ratio, reference, self.features, self.base_rate, p_ref - self.base_rate
         )
@@ -139,9 +140,13 @@ class WinModel:
 
     def band(self, p: FloatArray) -> Coded:
         """Band of each probability: high where the odds are at least twice the base rate's, low where at most half."""
-        shift = log_odds(p) - log_odds(self.base_rate)
+        shift = log_odds(p) - self._base_log_odds
         codes = np.where(shift >= np.log(2), 0, np.where(shift <= -np.log(2), 2, 1)).astype(np.int32)
         return Coded(codes, BANDS)
+
+    @cached_property
+    def _base_log_odds(self) -> FloatArray:
+        return log_odds(self.base_rate)
 
     def needed(self, available: list[Feature]) -> list[Feature]:
         """The features to compute for it, in its own order.

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from crm.schema import TABLES, Kind
-from crm.tables import Attribute, Coded, Columns, CrmData, encode
+from crm.tables import Attribute, Coded, Columns, CrmData, RowColumns
 from features.fields import parse, readable
 from features.history import History
 from features.matrix import UNDATED, Snapshots
@@ -22,8 +22,6 @@ from serving.requests import EVENTS, Row, Sent
 MONEY = {name: tuple(column for column, described in table.columns().items() if described.kind is Kind.MONEY)
          for name, table in TABLES.items()}  # fmt: skip
 """Columns of amounts, by table."""
-OWN = tuple(name for name, table in TABLES.items() if table.custom)
-"""Tables in which rows may have columns of the company's own, not all the same ones."""
 _CUSTOM = {Kind.BOOLEAN: (bool,), Kind.INTEGER: (int,), Kind.NUMBER: (int, float), Kind.MONEY: (int, float)}
 
 
@@ -183,17 +181,19 @@ def rounds(posted: Sequence[Posted]) -> list[list[int]]:
 
 def tables_of(posted: Sequence[Posted], data: CompanyData) -> CrmData:
     """The tables of deals that can be read together, with the company's catalogue of columns."""
-    tables: dict[str, Columns] = {"opportunities": _columns("opportunities", [item.deal for item in posted], data)}
+    tables: dict[str, Columns] = {
+        "opportunities": RowColumns(data.kinds["opportunities"], [item.deal for item in posted])
+    }
     accounts = {item.deal["account_id"]: item.account for item in posted if item.account is not None}
     for item in posted:
         key = item.deal["account_id"]
         if key is not None and key not in accounts and key in data.account_rows:
             accounts[key] = stored_account(data, key)
-    tables["accounts"] = _columns("accounts", list(accounts.values()), data)
+    tables["accounts"] = RowColumns(data.kinds["accounts"], list(accounts.values()))
     for table in EVENTS:
         rows = [row for item in posted for row in item.events[table]]
         if rows:
-            tables[table] = _columns(table, rows, data)
+            tables[table] = RowColumns(data.kinds[table], rows)
     return CrmData(tables, data.crm.attributes, data.crm.process, data.crm.imported_at)
 
 
@@ -207,18 +207,6 @@ def stored_account(data: CompanyData, key: str) -> dict[str, Any]:
         else:
             found[name] = values[row]
     return found
-
-
-def _columns(table: str, rows: Sequence[dict[str, Any]], data: CompanyData) -> Columns:
-    """The columns of rows; one that none of them fills is left out, as of an export that lacks it."""
-    if not rows:
-        return {}
-    kinds = data.kinds[table]
-    if table in OWN and len(rows) > 1:
-        names = dict.fromkeys(name for row in rows for name in row)
-        rows = [{name: row.get(name) for name in names} for row in rows]
-    told = zip(rows[0], zip(*(row.values() for row in rows), strict=True), strict=True)
-    return {name: encode(kinds[name], values) for name, values in told if values.count(None) < len(values)}
 
 
 def pairs_of(history: History, posted: Sequence[Posted], data: CompanyData) -> tuple[Snapshots, list[int]]:

@@ -12,7 +12,7 @@ from crm.schema import ACTIVITY_TYPES, DIRECTIONS, OUTCOMES, TABLES, Column, Kin
 from crm.tables import micros
 from models.win import Band
 
-_ISO = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:?\d{2})?)?"
+_ISO = r"^\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?(?:Z|[+-]\d{2}:?\d{2})?)?"
 _MOMENT = re.compile(_ISO + r"\Z", re.ASCII)
 _WANTED = "a date such as 2025-07-01 or an instant such as 2025-07-01T12:00:00Z is wanted"
 

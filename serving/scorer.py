@@ -101,7 +101,7 @@ class Current:
             **within, band=scores.band.levels[scores.band.codes[row]],
             base_rate=scores.base_rate, step_to_reference=scores.step, in_sample=in_sample,
             model_version=self.model.version,
-            reasons=[ReasonAnswer(*reason) for reason in scores.reasons(row, most)],
+            reasons=[ReasonAnswer(*line) for line in scores.lines(row, most)],
         )  # fmt: skip
 
     # -- deals of the store --------------------------------------------------------------------------------------------

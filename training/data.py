@@ -30,6 +30,8 @@ class TrainingData:
         features: What was computed.
         data_hash: SHA-256 over rows, features and outcomes.
         population: Every row of the weekly grid, those of open deals included.
+        open_rows: Rows of the weekly grid whose deals had not closed by the cut; none where each deal has one row.
+        open_matrix: Their features.
         follow_up: How long rows could be followed, open deals' rows included; None without dates.
     """
 
@@ -41,6 +43,8 @@ class TrainingData:
     features: list[Feature]
     data_hash: str
     population: Snapshots
+    open_rows: Snapshots
+    open_matrix: FeatureMatrix
     follow_up: FollowUp | None
 
     @property
@@ -59,6 +63,11 @@ class TrainingData:
     def end(self) -> int | None:
         """The cut as the moment up to which a fit looks; None without dates."""
         return self.cut if self.dated else None
+
+    @property
+    def weekly(self) -> bool:
+        """Whether deals are seen on every Monday of their open life, and not once."""
+        return self.dated and self.history.crm.process.snapshots != "entry"
 
     @cached_property
     def closed(self) -> IntArray:
@@ -115,14 +124,20 @@ def prepare(crm: CrmData, cut: int) -> TrainingData:
     features = features_of(history)
     matrix = build_matrix(history, features, rows)
     won = history.won[rows.deal]
-    return TrainingData(history, cut, rows, matrix, won, features, _hash(history, rows, matrix, won), every,
+    weekly = dated and crm.process.snapshots != "entry"
+    open_rows = every.take((closed >= cut) & weekly)
+    open_matrix = build_matrix(history, features, open_rows)
+    digest = hashlib.sha256()
+    _hash(digest, history, rows, matrix)
+    digest.update(won.tobytes())
+    _hash(digest, history, open_rows, open_matrix)
+    return TrainingData(history, cut, rows, matrix, won, features, digest.hexdigest(), every, open_rows, open_matrix,
                         FollowUp(every.as_of, closed) if dated else None)  # fmt: skip
 
 
-def _hash(history: History, rows: Snapshots, matrix: FeatureMatrix, won: FloatArray) -> str:
-    digest = hashlib.sha256()
+def _hash(digest: hashlib._Hash, history: History, rows: Snapshots, matrix: FeatureMatrix) -> None:
     digest.update("\n".join(history.deal_ids[deal] for deal in np.unique(rows.deal)).encode())
-    digest.update(rows.as_of.tobytes() + won.tobytes())
+    digest.update(rows.as_of.tobytes())
     for name, values in sorted(matrix.columns.items()):
         digest.update(name.encode())
         if isinstance(values, Coded):
@@ -132,4 +147,3 @@ def _hash(history: History, rows: Snapshots, matrix: FeatureMatrix, won: FloatAr
             digest.update("\x1f".join(used).encode() + table[values.codes].tobytes())
         else:
             digest.update(values.tobytes())
-    return digest.hexdigest()

@@ -174,7 +174,7 @@ def compare(first: pd.DataFrame, second: pd.DataFrame) -> Compared:
     deal = pd.factorize(both["opportunity_id"])[0].astype(np.int64)
     ages = age_bands(both["age_days"].to_numpy(dtype=np.float64))
     groups = {}
-    for name, group in (("stage", Coded.of(both["stage"])), ("age", ages)):
+    for name, group in (("stage", Coded.of(both["stage"].tolist())), ("age", ages)):
         lines = []
         for code, level in enumerate(group.levels):
             rows = group.codes == code

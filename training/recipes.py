@@ -34,6 +34,11 @@ class Part:
     size: TreeSize | None = None
     core: bool = False
 
+    @property
+    def learns(self) -> bool:
+        """Whether it learns from probabilities as well as from outcomes; tables and Odoo's rule count outcomes."""
+        return self.kind in ("logistic", "trees")
+
     def build(self, threads: int, stages: Sequence[str] = ()) -> Estimator:
         """An unfitted model.
 
@@ -81,6 +86,11 @@ class Recipe:
     def complexity(self) -> int:
         """Rank by simplicity, weights included."""
         return self.rank + (self.weighting != PLAIN)
+
+    @property
+    def learns(self) -> bool:
+        """Whether all its parts do; see `Part.learns`."""
+        return all(part.learns for part in self.parts)
 
     def joined(self, fitted: Sequence[Estimator]) -> Estimator:
         """One model of the fitted parts."""

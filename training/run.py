@@ -106,7 +106,7 @@ def train(
                       "ones to test on")  # fmt: skip
     candidates = recipes(sum(data.n_deals), data.core) if candidates is None else candidates
     parts = {part for recipe in (*BASELINES, *candidates) for part in recipe.parts}
-    n_fits = len(folds) * (len(parts) + 4 + 2 * trials)  # and some more for the weights
+    n_fits = len(folds) * (len(parts) + 8 + 2 * trials)  # and some more for what rows learn and how they weigh
     done = 0
 
     def step(what: str) -> None:
@@ -122,6 +122,7 @@ def train(
             candidates = [*candidates, best_of(tried)]
     with _Timed(seconds, "fits at origins"):
         choice = choose_recipe(search, candidates)
+        candidates = choice.candidates
         p = {recipe.name: probability(search.margin(recipe)) for recipe in (*BASELINES, *candidates)}
         if champion is not None:
             p[CHAMPION] = search.served(champion).p

@@ -14,14 +14,18 @@ from models.calibration import KINDS, Calibration, Plain, choose
 from models.estimator import Estimator, probability
 from models.metrics import row_log_loss
 from models.odoo import last_rows
+from training.consistency import Lesson, lesson
 from training.data import TrainingData
-from training.recipes import FEW_DEALS, Part, Recipe
+from training.recipes import FEW_DEALS, LINES, Part, Recipe
 from training.splits import Fold
-from training.weights import Weighting, even_weight, recency
+from training.weights import CONSISTENT, PLAIN, Weighting, even_weight, recency
 
 TIE = 0.001
 """Recipes whose log-loss lies within this share of the best count as equally good; the simplest of them is taken."""
 HALF_LIVES = (0.5, 0.2)
+LINE = Recipe("logistic, middle penalty", (LINES["logistic, middle penalty"],), 1)
+"""What says how the next row of a deal stands, and whether rows should learn from it: it has little to learn by heart,
+and is quickly fitted."""
 Step = Callable[[str], None]
 
 
@@ -51,6 +55,7 @@ class Search:
         self.won, self.deal = data.won[self.rows], data.rows.deal[self.rows]
         self.weight = self._follow_up(self.rows, data.cut)
         self._margins: dict[tuple[Part, Weighting], FloatArray] = {}
+        self._lessons: dict[tuple[int, int], Lesson] = {}
 
     def _follow_up(self, rows: IntArray, end: int) -> FloatArray:
         """Weights of out-of-sample rows by what was known at a moment."""
@@ -88,12 +93,43 @@ class Search:
             times: How often each row counts, shape (n_rows,); once by default.
         """
         data, deal = self.data, self.data.rows.deal[rows]
+        if weighting.consistent and data.weekly and end is not None and part.learns:
+            return self._fit_consistent(part, weighting, rows, end, times)
         # Odoo counts a deal once, as it stood last
         weight = last_rows(deal) if part.kind == "odoo" else self.fit_weight(rows, weighting, end)
         weight = weight if times is None else weight * times
         estimator = part.build(self.threads, data.history.crm.process.stages)
         estimator.fit(part.columns(data.matrix.take(rows), data.core), data.won[rows], weight)
         return estimator
+
+    def _fit_consistent(
+        self, part: Part, weighting: Weighting, rows: IntArray, end: int, times: FloatArray | None
+    ) -> Estimator:
+        """A part that learns from open deals too, and from each deal's next row; see `fit`."""
+        data, estimator = self.data, part.build(self.threads)
+        if times is not None:  # resamples are drawn from closed deals, and judged by what all rows together say
+            learnt, weight = self._lesson(None, end).learnt[rows], self.fit_weight(rows, weighting, end) * times
+            estimator.fit(part.columns(data.matrix.take(rows), data.core), learnt, weight)
+            return estimator
+        found = self._lesson(rows, end)
+        matrix = data.matrix.take(found.rows).followed_by(data.open_matrix.take(found.open_rows))
+        weight = np.ones(len(found.deal))
+        if weighting.half_life is not None:
+            order = np.full(len(weight), float(end))
+            order[: found.n_closed] = data.closed[rows]
+            weight = recency(order, found.deal, weighting.half_life)
+        estimator.fit(part.columns(matrix, data.core), found.learnt, self.evidence(weight, found.deal))
+        return estimator
+
+    def _lesson(self, rows: IntArray | None, end: int) -> Lesson:
+        """What rows of deals closed before an origin learn; all such rows by default."""
+        data = self.data
+        rows = np.flatnonzero(data.closed < end) if rows is None else rows
+        key = (end, len(rows))  # whole deals are left out of an origin's rows in one way only
+        if key not in self._lessons:
+            first = self.fit(LINE.parts[0], Weighting(censoring=True), rows, end)
+            self._lessons[key] = lesson(data, rows, end, lambda matrix: probability(first.margin(matrix)))
+        return self._lessons[key]
 
     def fit_recipe(self, recipe: Recipe, rows: IntArray, end: int | None, times: FloatArray | None = None) -> Estimator:
         """All parts of a recipe fitted on rows, as one model; see `fit`."""
@@ -192,18 +228,21 @@ class Choice:
     Attributes:
         served: The chosen recipe, as it would serve.
         losses: Out-of-sample log-loss of each recipe tried, not calibrated, rows weighing what they stand for.
+        candidates: The candidates as they were tried, the simplest first.
     """
 
     served: Served
     losses: dict[str, float]
+    candidates: list[Recipe]
 
 
 def choose_recipe(search: Search, candidates: Sequence[Recipe]) -> Choice:
     """The recipe with the least out-of-sample log-loss, the simplest of those that are equally good.
 
-    The best of the candidates is then tried with rows weighed by recency and by censoring, and keeps what helps.
-    Whatever is chosen must still be at least as good as the simplest candidate once both stand as they would serve,
-    calibrated; else the simplest serves.
+    Whether rows learn from what comes next, too (`training.consistency`), is settled first, on a line, which costs
+    little: the candidates are then tried in its way. The best of them is tried with rows weighed by recency and by
+    censoring, and keeps what helps. Whatever is chosen must still be at least as good as the simplest candidate once
+    both stand as they would serve, calibrated; else the simplest serves.
 
     Args:
         search: The rows and origins.
@@ -217,12 +256,19 @@ def choose_recipe(search: Search, candidates: Sequence[Recipe]) -> Choice:
         good = [item for item in recipes if losses[item.name] <= least * (1 + TIE)]
         return min(good, key=lambda item: (item.complexity, losses[item.name]))
 
+    enough = sum(search.data.n_deals) >= FEW_DEALS
+    if search.data.weekly and enough and any(item.learns for item in candidates):
+        way = best_of([LINE, replace(LINE, weighting=CONSISTENT)]).weighting
+        candidates = [
+            replace(item, weighting=way) if item.learns and item.weighting == PLAIN else item for item in candidates
+        ]
     chosen = best_of(candidates)
-    if chosen.complexity > 0 and sum(search.data.n_deals) >= FEW_DEALS:
+    if chosen.complexity > 0 and enough:
         for weightings in _weightings(search.data):
             chosen = best_of([chosen, *(replace(chosen, weighting=way(chosen.weighting)) for way in weightings)])
     served, simplest = search.served(chosen), search.served(candidates[0])
-    return Choice(simplest if search.loss(simplest.p) < search.loss(served.p) else served, losses)
+    best = simplest if search.loss(simplest.p) < search.loss(served.p) else served
+    return Choice(best, losses, list(candidates))
 
 
 def _weightings(data: TrainingData) -> list[list[Callable[[Weighting], Weighting]]]:
@@ -231,5 +277,5 @@ def _weightings(data: TrainingData) -> list[list[Callable[[Weighting], Weighting
     if data.order is not None:
         rounds.append([partial(replace, half_life=share) for share in HALF_LIVES])
     if data.follow_up is not None:
-        rounds.append([partial(replace, censoring=True)])
+        rounds.append([partial(replace, censoring=True, consistent=False)])
     return rounds

@@ -80,5 +80,9 @@ def _propose(trial: optuna.Trial, search: Search) -> Recipe:
     if trial.suggest_categorical("line", [True, False]):
         parts.append(Part("logistic", c=trial.suggest_float("c", 0.003, 1.0, log=True), core=core))
     half_life = None if data.order is None else HALF_LIFE[trial.suggest_categorical("half_life", list(HALF_LIFE))]
-    censoring = data.follow_up is not None and trial.suggest_categorical("censoring", [False, True])
-    return Recipe(f"tuned, trial {trial.number + 1}", tuple(parts), RANK, Weighting(half_life, censoring))
+    still_open = "left out"
+    if data.follow_up is not None:
+        ways = ["left out", "censoring weights", "learnt from"] if data.weekly else ["left out", "censoring weights"]
+        still_open = trial.suggest_categorical("open deals", ways)
+    weighting = Weighting(half_life, still_open == "censoring weights", still_open == "learnt from")
+    return Recipe(f"tuned, trial {trial.number + 1}", tuple(parts), RANK, weighting)

@@ -1,4 +1,4 @@
-"""Weights of rows in a fit: deals instead of rows, newer closings more, and what `models.censoring` adds."""
+"""Weights of rows in a fit: deals instead of rows, newer closings more, and what is done about deals still open."""
 
 from __future__ import annotations
 
@@ -11,24 +11,29 @@ from crm.tables import FloatArray, IntArray
 
 @dataclass(frozen=True)
 class Weighting:
-    """How rows are weighed in a fit.
+    """How rows are weighed in a fit, and what they learn.
 
     Attributes:
         half_life: Share of all closed deals after which a closing counts half; None where all count the same.
         censoring: Whether deals that took long stand for those still open (`models.censoring`).
+        consistent: Whether rows of open deals are learnt from too, and each row from what its deal's next one says
+            (`training.consistency`); then `censoring` is not needed.
     """
 
     half_life: float | None = None
     censoring: bool = False
+    consistent: bool = False
 
     @property
     def name(self) -> str:
         """In words, to follow the name of a recipe; empty where rows weigh the same."""
         told = [] if self.half_life is None else [f"half-life {self.half_life:.0%} of closings"]
-        return ", ".join([*told, "censoring weights"] if self.censoring else told)
+        told += ["censoring weights"] if self.censoring else []
+        return ", ".join([*told, "temporally consistent"] if self.consistent else told)
 
 
 PLAIN = Weighting()
+CONSISTENT = Weighting(consistent=True)
 
 
 def even_weight(deal: IntArray) -> FloatArray:

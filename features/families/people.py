@@ -34,6 +34,12 @@ def champions(at: Moments) -> FloatArray:
     return at.contact_roles.count("champion")
 
 
+@feature(unit="count", label="contacts against it", needs=[*ROLES, "contact_roles.role"])
+def blockers(at: Moments) -> FloatArray:
+    """Contacts entered as blocker, opponent or detractor before as_of."""
+    return at.contact_roles.count("blocker")
+
+
 @feature(unit="days", label="time since a contact was last added", needs=ROLES)
 def days_since_contact_added(at: Moments) -> FloatArray:
     """Days since the last contact was entered on the deal. Missing: none yet."""

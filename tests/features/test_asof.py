@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from crm.tables import DAY, NAT, Coded, IntArray
 from features.asof import Events, Seen, smoothed_rate
 from features.asof_once import SeenOnce, look_back
+from features.ordering import few_in_order, in_order
 
 DAYS = st.integers(0, 12)
 KEYS = st.integers(-1, 3)
@@ -239,3 +240,20 @@ def test_a_sequence_outranks_what_changes_say() -> None:
 def test_smoothed_rate_starts_at_the_overall_rate() -> None:
     rates = smoothed_rate(np.array([0.0, 3.0]), np.array([0.0, 4.0]), np.array([0.25, 0.25]), strength=4.0)
     assert rates.tolist() == [0.25, 0.5]
+
+
+@given(st.lists(st.tuples(st.integers(-1, 2), st.sampled_from([NAT, 0, 1, 2, 3]))), st.booleans())
+def test_few_events_are_ordered_like_many(events: list[tuple[int, int]], as_exported: bool) -> None:
+    events = sorted(events) if as_exported else events
+    key = np.array([key for key, _ in events], dtype=np.int32)
+    time = np.array([when for _, when in events], dtype=np.int64)
+    dated = np.flatnonzero((key >= 0) & (time != NAT))
+
+    def ties() -> list[IntArray]:
+        return [np.arange(len(key), dtype=np.int64)[::-1]]
+
+    rows, keys, times = few_in_order(key, time, ties, None)
+    many = in_order(key, time, dated, ties, None)
+    assert (list(range(len(key))) if rows is None else rows.tolist()) == many[0].tolist()
+    assert keys.tolist() == many[1].tolist()
+    assert times.tolist() == many[2].tolist()

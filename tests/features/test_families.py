@@ -122,7 +122,7 @@ PEOPLE = crm_of(
             opportunity_id | contact_id | role           | added_at
             D1             | K1         | Decision maker | 2024-05-02
             D1             | K1         | Sponsor        | 2024-05-03
-            D1             | K2         | User           | 2024-05-08
+            D1             | K2         | Blocker        | 2024-05-08
             D1             | K3         |                | 2024-05-08
             D1             | K4         | Economic buyer | 2024-05-11
             D1             | K5         | Champion       |
@@ -241,6 +241,7 @@ CASES: dict[str, tuple[CrmData, str, Expected]] = {
         "contact_roles": {"D1": 3.0, "D2": 0.0, "D4": 0.0, "D5": 0.0},
         "decision_makers": {"D1": 1.0, "D2": 0.0, "D4": 0.0, "D5": 0.0},
         "champions": {"D1": 1.0, "D2": 0.0, "D4": 0.0, "D5": 0.0},
+        "blockers": {"D1": 1.0, "D2": 0.0, "D4": 0.0, "D5": 0.0},
         "days_since_contact_added": {"D1": 3.0, "D2": None, "D4": None, "D5": None},
         "active_contacts": {"D1": 1.0, "D2": 0.0, "D4": 0.0, "D5": 0.0},
         "active_users": {"D1": 2.0, "D2": 0.0, "D4": 0.0, "D5": 0.0},

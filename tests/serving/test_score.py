@@ -35,15 +35,7 @@ def test_a_deal_sent_scores_like_the_same_deal_in_the_store(
         kept = served.get(f"/v1/deals/{deal}", params={"as_of": as_of}).json()
         assert sent["opportunity_id"] == deal
         assert sent["as_of"] == kept["as_of"]
-        assert sent["score"]["win_probability"] == pytest.approx(kept["score"]["win_probability"], abs=1e-9)
-        assert sent["score"]["in_sample"] == kept["score"]["in_sample"]
-        ours = {reason["feature"]: reason for reason in sent["score"]["reasons"]}
-        theirs = {reason["feature"]: reason for reason in kept["score"]["reasons"]}
-        assert ours.keys() == theirs.keys()
-        for name, reason in theirs.items():
-            assert ours[name]["points"] == pytest.approx(reason["points"], abs=1e-9)
-            assert ours[name]["value"] == reason["value"]
-            assert ours[name]["sentence"] == reason["sentence"]
+        assert sent["score"] == kept["score"]  # every bit of it, reasons and all
 
 
 def test_a_list_is_answered_in_its_order_by_the_same_numbers(served: httpx.Client, world: World) -> None:

@@ -93,7 +93,8 @@ def test_fits_weigh_as_much_as_their_deals_whatever_the_weighting(search: Search
 def test_the_choice_is_the_least_loss_and_weights_are_tried_on_it(search: Search) -> None:
     candidates = [STAGE_AGE, named("logistic"), named("logistic, core"), named("average, core")]
     choice = choose_recipe(search, candidates)
-    assert {item.name for item in candidates} <= set(choice.losses)
+    assert {item.name for item in choice.candidates} <= set(choice.losses)
+    assert [item.parts for item in choice.candidates] == [item.parts for item in candidates]
     assert any("half-life" in name for name in choice.losses)
     assert any("censoring" in name for name in choice.losses)
     chosen = choice.losses[choice.served.recipe.name]
@@ -105,8 +106,8 @@ def test_where_nothing_beats_the_table_it_serves(search: Search) -> None:
     broken = Recipe("broken", named("logistic").parts, 1)
     search_of = Search(search.data, search.folds)
     search_of._margins[broken.parts[0], Weighting()] = np.random.default_rng(0).normal(0, 3, len(search.rows))
-    for share in (0.5, 0.2):
-        search_of._margins[broken.parts[0], Weighting(share)] = search_of._margins[broken.parts[0], Weighting()]
+    for weighting in (Weighting(0.5), Weighting(0.2), Weighting(consistent=True)):
+        search_of._margins[broken.parts[0], weighting] = search_of._margins[broken.parts[0], Weighting()]
     choice = choose_recipe(search_of, [STAGE_AGE, broken])
     assert choice.served.recipe == STAGE_AGE
 
