@@ -229,11 +229,13 @@ class Choice:
         served: The chosen recipe, as it would serve.
         losses: Out-of-sample log-loss of each recipe tried, not calibrated, rows weighing what they stand for.
         candidates: The candidates as they were tried, the simplest first.
+        tried: These, and all that was tried to settle what rows learn and how they weigh.
     """
 
     served: Served
     losses: dict[str, float]
     candidates: list[Recipe]
+    tried: list[Recipe]
 
 
 def choose_recipe(search: Search, candidates: Sequence[Recipe]) -> Choice:
@@ -249,8 +251,10 @@ def choose_recipe(search: Search, candidates: Sequence[Recipe]) -> Choice:
         candidates: The recipes, the simplest first.
     """
     losses: dict[str, float] = {}
+    tried: dict[str, Recipe] = {}
 
     def best_of(recipes: Sequence[Recipe]) -> Recipe:
+        tried.update({item.name: item for item in recipes})
         losses.update({item.name: search.plain_loss(item) for item in recipes})
         least = min(losses[item.name] for item in recipes)
         good = [item for item in recipes if losses[item.name] <= least * (1 + TIE)]
@@ -268,7 +272,7 @@ def choose_recipe(search: Search, candidates: Sequence[Recipe]) -> Choice:
             chosen = best_of([chosen, *(replace(chosen, weighting=way(chosen.weighting)) for way in weightings)])
     served, simplest = search.served(chosen), search.served(candidates[0])
     best = simplest if search.loss(simplest.p) < search.loss(served.p) else served
-    return Choice(best, losses, list(candidates))
+    return Choice(best, losses, list(candidates), list(tried.values()))
 
 
 def _weightings(data: TrainingData) -> list[list[Callable[[Weighting], Weighting]]]:
