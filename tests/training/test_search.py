@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from crm.tables import CrmData, micros
 from models.stage_age import StageAgeTable
-from training.data import TrainingData, prepare
+from tests.training.conftest import CUT
+from training.data import TrainingData
 from training.experiment import metric_name
 from training.recipes import BASELINES, STAGE_AGE, Recipe, recipes
 from training.search import Search, choose_recipe
@@ -15,18 +15,6 @@ from training.splits import make_folds
 from training.tuning import best_of, tune
 from training.uncertainty import learn_spread, of_drift, of_owners, similar_deals
 from training.weights import Weighting
-
-CUT = micros("2026-04-01")
-
-
-@pytest.fixture(scope="module")
-def data(crm: CrmData) -> TrainingData:
-    return prepare(crm, CUT)
-
-
-@pytest.fixture(scope="module")
-def search(data: TrainingData) -> Search:
-    return Search(data, make_folds(data.history, data.rows, data.matrix, CUT))
 
 
 def named(name: str) -> Recipe:
