@@ -268,18 +268,23 @@ def choose_recipe(search: Search, candidates: Sequence[Recipe]) -> Choice:
         ]
     chosen = best_of(candidates)
     if chosen.complexity > 0 and enough:
-        for weightings in _weightings(search.data):
+        for weightings in _weightings(search.data, chosen.weighting):
             chosen = best_of([chosen, *(replace(chosen, weighting=way(chosen.weighting)) for way in weightings)])
     served, simplest = search.served(chosen), search.served(candidates[0])
     best = simplest if search.loss(simplest.p) < search.loss(served.p) else served
     return Choice(best, losses, list(candidates), list(tried.values()))
 
 
-def _weightings(data: TrainingData) -> list[list[Callable[[Weighting], Weighting]]]:
-    """Ways to weigh rows, in the rounds in which they are tried; each round keeps what the one before it found."""
+def _weightings(data: TrainingData, now: Weighting) -> list[list[Callable[[Weighting], Weighting]]]:
+    """Ways to weigh rows, in the rounds in which they are tried; each round keeps what the one before it found.
+
+    Args:
+        data: The rows.
+        now: How they weigh so far: where open deals are learnt from, no others need to stand for them.
+    """
     rounds: list[list[Callable[[Weighting], Weighting]]] = []
     if data.order is not None:
         rounds.append([partial(replace, half_life=share) for share in HALF_LIVES])
-    if data.follow_up is not None:
-        rounds.append([partial(replace, censoring=True, consistent=False)])
+    if data.follow_up is not None and not now.consistent:
+        rounds.append([partial(replace, censoring=True)])
     return rounds
