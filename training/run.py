@@ -132,7 +132,7 @@ def train(
         every: IntArray = np.arange(len(data.rows), dtype=np.int64)
         estimator = search.fit_recipe(recipe, every, data.end)
     with _Timed(seconds, "uncertainty"):
-        spread = learn_spread(search, served, candidates, estimator.features, step)
+        spread = learn_spread(search, served, choice.tried, estimator.features, step)
     with _Timed(seconds, "usual values"):
         used = {item.name: item for item in data.features}
         described = {name: Described.learn(used[name], data.matrix, data.won) for name in estimator.features}

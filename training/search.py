@@ -229,11 +229,13 @@ class Choice:
         served: The chosen recipe, as it would serve.
         losses: Out-of-sample log-loss of each recipe tried, not calibrated, rows weighing what they stand for.
         candidates: The candidates as they were tried, the simplest first.
+        tried: These, and all that was tried to settle what rows learn and how they weigh.
     """
 
     served: Served
     losses: dict[str, float]
     candidates: list[Recipe]
+    tried: list[Recipe]
 
 
 def choose_recipe(search: Search, candidates: Sequence[Recipe]) -> Choice:
@@ -249,8 +251,10 @@ def choose_recipe(search: Search, candidates: Sequence[Recipe]) -> Choice:
         candidates: The recipes, the simplest first.
     """
     losses: dict[str, float] = {}
+    tried: dict[str, Recipe] = {}
 
     def best_of(recipes: Sequence[Recipe]) -> Recipe:
+        tried.update({item.name: item for item in recipes})
         losses.update({item.name: search.plain_loss(item) for item in recipes})
         least = min(losses[item.name] for item in recipes)
         good = [item for item in recipes if losses[item.name] <= least * (1 + TIE)]
@@ -264,18 +268,23 @@ def choose_recipe(search: Search, candidates: Sequence[Recipe]) -> Choice:
         ]
     chosen = best_of(candidates)
     if chosen.complexity > 0 and enough:
-        for weightings in _weightings(search.data):
+        for weightings in _weightings(search.data, chosen.weighting):
             chosen = best_of([chosen, *(replace(chosen, weighting=way(chosen.weighting)) for way in weightings)])
     served, simplest = search.served(chosen), search.served(candidates[0])
     best = simplest if search.loss(simplest.p) < search.loss(served.p) else served
-    return Choice(best, losses, list(candidates))
+    return Choice(best, losses, list(candidates), list(tried.values()))
 
 
-def _weightings(data: TrainingData) -> list[list[Callable[[Weighting], Weighting]]]:
-    """Ways to weigh rows, in the rounds in which they are tried; each round keeps what the one before it found."""
+def _weightings(data: TrainingData, now: Weighting) -> list[list[Callable[[Weighting], Weighting]]]:
+    """Ways to weigh rows, in the rounds in which they are tried; each round keeps what the one before it found.
+
+    Args:
+        data: The rows.
+        now: How they weigh so far: where open deals are learnt from, no others need to stand for them.
+    """
     rounds: list[list[Callable[[Weighting], Weighting]]] = []
     if data.order is not None:
         rounds.append([partial(replace, half_life=share) for share in HALF_LIVES])
-    if data.follow_up is not None:
-        rounds.append([partial(replace, censoring=True, consistent=False)])
+    if data.follow_up is not None and not now.consistent:
+        rounds.append([partial(replace, censoring=True)])
     return rounds

@@ -1,6 +1,6 @@
-"""How far the log-odds of a deal would move had other deals closed, another recipe been taken, or the market turned.
+"""How far the log-odds of a deal would move had other deals closed, or another recipe been taken, and the like.
 
-Three things are added up, in squares:
+Four things are added up, in squares:
 
 - chance: the recipe is fitted again and again on deals drawn anew (a Poisson bootstrap over deals), and the variance
   of what the fits say is taken over those that did not have the row's own deal (out of bag). Of many deals, each fit
@@ -10,6 +10,8 @@ Three things are added up, in squares:
 - choice: what other recipes, about as good at past origins, say of the same rows; their variance is what the data leave
   open about the shape of the model, which no bootstrap of one recipe shows.
 - drift: how far the level of all odds was off at past origins, beyond what the few deals behind each would explain.
+- owners: how far the level of odds is off from one owner to the next, likewise. A track record of some ten deals tells
+  little of a seller's skill, and the rest of it is in none of the features.
 
 None looks at anything but the company's own closed deals.
 """
@@ -38,6 +40,7 @@ GOOD = 0.02
 BIAS = 1.0
 """Squared bias of a well-held-back model, as a share of its variance."""
 SEED = 0
+OWNER = "opportunities.owner_id"
 
 
 def learn_spread(
@@ -56,7 +59,7 @@ def learn_spread(
     places: IntArray = np.arange(0, len(search.rows), every, dtype=np.int64)
     rows = search.rows[places]
     variance = (1 + BIAS) * _of_chance(search, served.recipe, rows, step) + _of_choice(search, others)[places]
-    variance += of_drift(search, served.p)
+    variance += of_drift(search, served.p) + of_owners(search, served.p)
     matrix = search.data.matrix.take(rows)
     return Spread.learn(FeatureMatrix({name: matrix.columns[name] for name in features}, matrix.n_rows), variance)
 
@@ -99,8 +102,6 @@ def _of_choice(search: Search, recipes: Sequence[Recipe]) -> FloatArray:
 def of_drift(search: Search, p: FloatArray) -> float:
     """Variance of the level of all log-odds from origin to origin, less what chance alone makes of it.
 
-    The level of an origin is the shift c that makes sum of weight x (won - sigma(log-odds + c)) zero.
-
     Args:
         search: The rows and origins.
         p: What would have been said at each origin, shape (n_test,).
@@ -109,15 +110,50 @@ def of_drift(search: Search, p: FloatArray) -> float:
     for number in np.unique(search.fold):
         rows = search.fold == number
         weight = search.evidence(search.weight[rows], search.deal[rows])
-        z, won, shift, curve = log_odds(p[rows]), search.won[rows], 0.0, 1.0
-        for _ in range(50):
-            q = probability(z + shift)
-            curve = float(weight @ (q * (1 - q)))
-            step = float(weight @ (won - q)) / max(curve, 1e-9)
-            shift += float(np.clip(step, -1.0, 1.0))
+        shift, curve = _level(log_odds(p[rows]), search.won[rows], weight)
         shifts.append(shift)
         errors.append(1 / max(curve, 1e-9))
     return max(float(np.mean(np.square(shifts)) - np.mean(errors)), 0.0)
+
+
+def of_owners(search: Search, p: FloatArray) -> float:
+    """Variance of the level of log-odds from owner to owner, less what chance alone makes of it; 0 without owners.
+
+    By the method of moments: where an owner's level is off by a, u = sum of weight x (won - p) over the rows of one of
+    their deals is about a x I, with I the sum of weight x p (1 - p). Chance is independent from deal to deal, so over
+    pairs of different deals of an owner the mean of u x u' is a^2 x I x I' (a random intercept; Searle, Casella and
+    McCulloch 1992, Variance Components).
+
+    Args:
+        search: The rows and origins.
+        p: What would have been said at each origin, shape (n_test,).
+    """
+    history = search.data.history
+    if OWNER not in history.sources:
+        return 0.0
+    owner = history.field(OWNER).codes(search.deal, search.data.rows.as_of[search.rows])
+    known = owner >= 0
+    weight = search.evidence(search.weight, search.deal)
+    q = probability(log_odds(p) + _level(log_odds(p), search.won, weight)[0])  # drift is counted by itself
+    pairs, deal = np.unique(np.stack([owner[known], search.deal[known]]), axis=1, return_inverse=True)
+
+    def products(of_row: FloatArray) -> float:
+        """Sum over owners of the products of different deals' sums."""
+        of_deal = np.bincount(deal, of_row[known], minlength=pairs.shape[1])
+        return float((np.bincount(pairs[0], of_deal) ** 2).sum() - (of_deal**2).sum())
+
+    evidence = products(weight * q * (1 - q))
+    return max(products(weight * (search.won - q)) / evidence, 0.0) if evidence > 0 else 0.0
+
+
+def _level(z: FloatArray, won: FloatArray, weight: FloatArray) -> tuple[float, float]:
+    """The shift c that makes sum of weight x (won - sigma(z + c)) zero, and the curvature there."""
+    shift, curve = 0.0, 1.0
+    for _ in range(50):
+        q = probability(z + shift)
+        curve = float(weight @ (q * (1 - q)))
+        shift += float(np.clip(float(weight @ (won - q)) / max(curve, 1e-9), -1.0, 1.0))
+    return shift, curve
 
 
 def similar_deals(search: Search) -> FloatArray:

@@ -8,9 +8,14 @@ from crm.importing import import_export
 from crm.mapping import load_mapping
 from crm.simulate import Parameters, SimulatedCrm, simulate, write
 from crm.store import Store
-from crm.tables import CrmData
+from crm.tables import CrmData, micros
+from training.data import TrainingData, prepare
 from training.recipes import STAGE_AGE, Recipe, recipes
 from training.run import Trained, train
+from training.search import Search
+from training.splits import make_folds
+
+CUT = micros("2026-04-01")
 
 
 def quick() -> list[Recipe]:
@@ -45,3 +50,14 @@ def crm(export: Path, tmp_path_factory: pytest.TempPathFactory) -> CrmData:
 def few_recipes(crm: CrmData) -> Trained:
     """A run that tries three recipes only."""
     return train(crm, candidates=[STAGE_AGE, *recipes(500)[1:3]])
+
+
+@pytest.fixture(scope="session")
+def data(crm: CrmData) -> TrainingData:
+    """What was known at `CUT`."""
+    return prepare(crm, CUT)
+
+
+@pytest.fixture(scope="session")
+def search(data: TrainingData) -> Search:
+    return Search(data, make_folds(data.history, data.rows, data.matrix, CUT))

@@ -5,29 +5,18 @@ import dataclasses
 import numpy as np
 import pytest
 
-from crm.tables import DAY, CrmData, micros
+from crm.tables import DAY, CrmData
 from features.matrix import FeatureMatrix
 from models.estimator import probability
 from models.logistic import Logistic
 from models.trees import Trees
+from tests.training.conftest import CUT
 from training.consistency import lambda_returns, lesson
 from training.data import TrainingData, prepare
 from training.recipes import STAGE_AGE, Part, Recipe
 from training.search import LINE, Search, choose_recipe
 from training.splits import make_folds
 from training.weights import CONSISTENT
-
-CUT = micros("2026-04-01")
-
-
-@pytest.fixture(scope="module")
-def data(crm: CrmData) -> TrainingData:
-    return prepare(crm, CUT)
-
-
-@pytest.fixture(scope="module")
-def search(data: TrainingData) -> Search:
-    return Search(data, make_folds(data.history, data.rows, data.matrix, CUT))
 
 
 def half(matrix: FeatureMatrix) -> np.ndarray:

@@ -5,28 +5,16 @@ import dataclasses
 import numpy as np
 import pytest
 
-from crm.tables import CrmData, micros
 from models.stage_age import StageAgeTable
-from training.data import TrainingData, prepare
+from tests.training.conftest import CUT
+from training.data import TrainingData
 from training.experiment import metric_name
 from training.recipes import BASELINES, STAGE_AGE, Recipe, recipes
 from training.search import Search, choose_recipe
 from training.splits import make_folds
 from training.tuning import best_of, tune
-from training.uncertainty import learn_spread, of_drift, similar_deals
+from training.uncertainty import learn_spread, of_drift, of_owners, similar_deals
 from training.weights import Weighting
-
-CUT = micros("2026-04-01")
-
-
-@pytest.fixture(scope="module")
-def data(crm: CrmData) -> TrainingData:
-    return prepare(crm, CUT)
-
-
-@pytest.fixture(scope="module")
-def search(data: TrainingData) -> Search:
-    return Search(data, make_folds(data.history, data.rows, data.matrix, CUT))
 
 
 def named(name: str) -> Recipe:
@@ -96,7 +84,8 @@ def test_the_choice_is_the_least_loss_and_weights_are_tried_on_it(search: Search
     assert {item.name for item in choice.candidates} <= set(choice.losses)
     assert [item.parts for item in choice.candidates] == [item.parts for item in candidates]
     assert any("half-life" in name for name in choice.losses)
-    assert any("censoring" in name for name in choice.losses)
+    learnt_from = choice.candidates[-1].weighting.consistent
+    assert any("censoring" in name for name in choice.losses) != learnt_from  # then no others need stand for them
     chosen = choice.losses[choice.served.recipe.name]
     assert chosen <= min(choice.losses.values()) * 1.001
     assert choice.served.p.shape == search.won.shape
@@ -148,6 +137,24 @@ def test_the_spread_shrinks_as_deals_grow(data: TrainingData) -> None:
 
     few, many = spread_of(3), spread_of(1)
     assert 0 < many < few
+
+
+def test_owners_differ_by_what_chance_does_not_explain(search: Search) -> None:
+    told, random = Search(search.data, search.folds), np.random.default_rng(5)
+    history = search.data.history
+    owner = history.field("opportunities.owner_id").codes(told.deal, search.data.rows.as_of[told.rows])
+    deals, of_row = np.unique(told.deal, return_inverse=True)
+    base, told.weight = np.full(len(told.won), 0.3), np.ones(len(told.won))
+    alike, apart = [], []
+    skill = random.normal(0.0, 1.0, owner.max() + 2)
+    for _ in range(60):  # rows of a deal share its outcome
+        chance = random.random(len(deals))[of_row]
+        told.won = (chance < 0.3).astype(float)
+        alike.append(of_owners(told, base))
+        told.won = (chance < 1 / (1 + np.exp(-(np.log(3 / 7) + skill[owner])))).astype(float)
+        apart.append(of_owners(told, base))
+    assert np.median(alike) < 0.1
+    assert 0.3 < np.mean(apart) < 2.0
 
 
 def test_drift_is_what_chance_does_not_explain(search: Search) -> None:
