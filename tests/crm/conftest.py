@@ -38,6 +38,15 @@ def url(request: pytest.FixtureRequest, tmp_path: Path, empty_store: Path) -> st
     return f"sqlite:///{tmp_path}/crm.db"
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database that nothing was ever in, once of each kind."""
+    if request.param == "postgresql":
+        running: Postgres = request.getfixturevalue("postgres")
+        return running.create()
+    return f"sqlite:///{tmp_path}/new.db"
+
+
 @pytest.fixture
 def store(url: str) -> Iterator[Store]:
     with Store.open(url) as opened:

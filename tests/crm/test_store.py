@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -38,12 +37,12 @@ def test_the_version_in_the_code_is_the_newest_migration() -> None:
     assert ScriptDirectory.from_config(config).get_current_head() == SCHEMA_VERSION
 
 
-def test_opening_brings_an_older_store_up_to_date(tmp_path: Path) -> None:
-    file = tmp_path / "old.db"
-    with sqlite3.connect(file) as old:  # as it stood before the first version
-        old.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
-    old.close()
-    with Store.open(f"sqlite:///{file}") as opened, opened.engine.connect() as connection:
+def test_opening_brings_an_older_store_up_to_date(new_url: str) -> None:
+    old = sa.create_engine(new_url)
+    with old.begin() as connection:  # as it stood before the first version
+        connection.exec_driver_sql("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
+    old.dispose()
+    with Store.open(new_url) as opened, opened.engine.connect() as connection:
         assert set(sa.inspect(connection).get_table_names()) == {*metadata.tables, "alembic_version"}
         assert connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() == SCHEMA_VERSION
 
@@ -55,13 +54,13 @@ def test_opening_makes_the_folder_and_opening_again_finds_it(tmp_path: Path) -> 
             assert opened.last_import() == 0
 
 
-def test_threads_may_open_a_new_store_at_once(tmp_path: Path) -> None:
-    def opened(number: int) -> set[str]:
-        with Store.open(f"sqlite:///{tmp_path / f'{number % 3}.db'}") as store:
+def test_threads_may_open_a_new_store_at_once(new_url: str) -> None:
+    def opened(_: int) -> set[str]:
+        with Store.open(new_url) as store:
             return set(sa.inspect(store.engine).get_table_names())
 
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(opened, range(24)))
+        found = list(pool.map(opened, range(16)))
     assert all(names == {*metadata.tables, "alembic_version"} for names in found)
 
 
@@ -78,12 +77,13 @@ def test_a_store_of_a_newer_version_is_refused(url: str) -> None:
         Store.open(url)
 
 
-def test_a_database_of_something_else_is_refused(tmp_path: Path) -> None:
-    with sqlite3.connect(tmp_path / "other.db") as other:
-        other.execute("CREATE TABLE opportunities (x)")
-    other.close()
+def test_a_database_of_something_else_is_refused(new_url: str) -> None:
+    other = sa.create_engine(new_url)
+    with other.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE opportunities (x INTEGER)")
+    other.dispose()
     with pytest.raises(StoreError, match="holds tables that are not wonlost's"):
-        Store.open(f"sqlite:///{tmp_path}/other.db")
+        Store.open(new_url)
 
 
 @pytest.mark.parametrize(
