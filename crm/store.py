@@ -254,7 +254,8 @@ def _sqlite_engine(url: sa.URL) -> sa.Engine:
 
     @sa.event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:
-        connection.exec_driver_sql("BEGIN")
+        # At once, where others are to wait from here on; else with the first statement that writes.
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get("alone") else "BEGIN")
 
     return engine
 
@@ -317,8 +318,9 @@ def _migrate(engine: sa.Engine, shown: str, version: str | None) -> None:
             f"store {shown} was written by a newer version of wonlost (its schema is {version}, "
             f"this version knows up to {SCHEMA_VERSION}): upgrade wonlost, or use another store"
         )
-    with engine.begin() as connection:
-        if connection.dialect.name == "postgresql":  # several machines may open a new store at once
+    # Several processes may open a new store at once: the later ones wait here, and then find nothing left to do.
+    with engine.execution_options(alone=True).begin() as connection:
+        if connection.dialect.name == "postgresql":
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('wonlost'))")
         config.attributes["connection"] = connection
         command.upgrade(config, "head")

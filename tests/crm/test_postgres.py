@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -70,20 +68,6 @@ def test_the_same_exports_give_the_same_data_on_both(
         assert same(before, other.load())
         assert same(one.load(), other.load())
         assert one.imports() == other.imports()
-
-
-OPEN = "import sys; from crm.store import Store; Store.open(sys.argv[1]).close()"
-
-
-@pytest.mark.slow
-def test_processes_may_open_a_new_store_at_once(postgres: Postgres) -> None:
-    url = postgres.create()
-    root = Path(__file__).parents[2]
-    opening = [
-        subprocess.Popen([sys.executable, "-c", OPEN, url], cwd=root, stderr=subprocess.PIPE, text=True)
-        for _ in range(4)
-    ]
-    assert [(process.communicate()[1], process.returncode) for process in opening] == [("", 0)] * 4
 
 
 def test_a_server_that_is_not_there_is_told_in_one_line_without_the_password(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -62,6 +64,19 @@ def test_threads_may_open_a_new_store_at_once(new_url: str) -> None:
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(opened, range(16)))
     assert all(names == {*metadata.tables, "alembic_version"} for names in found)
+
+
+OPEN = "import sys; from crm.store import Store; Store.open(sys.argv[1]).close()"
+
+
+@pytest.mark.slow
+def test_processes_may_open_a_new_store_at_once(new_url: str) -> None:
+    root = Path(__file__).parents[2]
+    opening = [
+        subprocess.Popen([sys.executable, "-c", OPEN, new_url], cwd=root, stderr=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+    assert [(process.communicate()[1], process.returncode) for process in opening] == [("", 0)] * 4
 
 
 def test_an_empty_store_says_what_to_do(store: Store) -> None:

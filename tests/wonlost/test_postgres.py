@@ -17,7 +17,7 @@ from tests.commands import wonlost
 from tests.postgres import Postgres
 
 pytestmark = pytest.mark.slow
-CUT, ONE, OTHER = "2026-06-01", "2026-07-06", "2026-08-03"
+CUT, ONE, OTHER = "2026-06-01", "2026-06-08", "2026-06-29"
 
 
 class Both:
