@@ -38,6 +38,7 @@ CASES: dict[str, tuple[str, Callable[[], str]]] = {
     "reasons_airline": ("Reasons: airline complaints", reasons.airline),
     "reasons_noise": ("Reasons: wrong labels", reasons.noise),
     "reasons_speed": ("Reasons: speed", reasons.speed),
+    "reasons_http": ("Reasons: one note over HTTP", serving.reasons_http),
     "reasons_probe": ("Reasons: hand-written notes", reasons.probe),
     "train": ("Training on 100,000 simulated deals", large.train),
     "won_within": ("Won within 30 and 60 days, BPI 2012", forecast.bpi2012),

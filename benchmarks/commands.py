@@ -7,7 +7,7 @@ import resource
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -36,15 +36,17 @@ class Workplace:
 
     Attributes:
         folder: Store, registry and files lie in it.
+        settings: Settings of the commands, by environment variable.
     """
 
     folder: Path
+    settings: dict[str, str] = field(default_factory=dict)
 
     @property
     def environment(self) -> dict[str, str]:
         """Environment of the commands: everything they write goes into the folder."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("WONLOST_", "MLFLOW_"))}
-        return kept | {"WONLOST_VAR": str(self.folder), "OMP_WAIT_POLICY": "passive"}
+        return kept | {"WONLOST_VAR": str(self.folder), "OMP_WAIT_POLICY": "passive"} | self.settings
 
     def run(self, *arguments: str | Path, check: bool = True) -> Ran:
         """Run `wonlost` with arguments; with `check`, an exit code other than 0 is an error."""

@@ -1,9 +1,11 @@
-"""One deal through `POST /v1/score` with its reasons, beside the bare booster, and beside `mlflow models serve`."""
+"""One deal, and one note, over HTTP: the deal beside the bare booster, and beside `mlflow models serve`."""
 
 from __future__ import annotations
 
 import contextlib
+import csv
 import http.client
+import itertools
 import json
 import os
 import signal
@@ -20,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.commands import Workplace
-from benchmarks.results import markdown
+from benchmarks.results import markdown, shared
 from crm.store import Store
 from crm.tables import CrmData, moment
 from features.history import History
@@ -52,9 +54,7 @@ def serving() -> str:
         model = registry.load(version)
         bodies, row = _bodies(crm, model)
         port = _free_port()
-        with _running(
-            [str(Path(sys.executable).with_name("wonlost")), "serve", "--port", str(port)], place, port, "/readyz"
-        ):
+        with _running(_serve(port), place, port, "/readyz"):
             post = _latencies(port, "/v1/score", bodies)
             health = _latencies(port, "/healthz", None)
             rate = _throughput(port, "/v1/score", bodies)
@@ -76,6 +76,31 @@ def serving() -> str:
     ]
     table = markdown(["", "p50, one connection", f"{CONNECTIONS} connections"], rows)
     return f"Champion: {model.recipe}, {len(model.features)} features. Goal 2 x bare + 3 ms = {goal:.2f} ms.\n\n{table}"
+
+
+def reasons_http() -> str:
+    """Latency of one connection that sends real complaints, one at a time, to a model of loss reasons."""
+    with (shared("data/airline_reasons") / "train.csv").open(encoding="utf-8", newline="") as file:
+        texts = [row["text"] for row in itertools.islice(csv.DictReader(file), ROUNDS)]
+    bodies = [json.dumps({"text": text}).encode() for text in texts]
+    rows: list[list[object]] = []
+    for variant, wanted in {"core": False, "extra": True}.items():
+        with tempfile.TemporaryDirectory() as folder:
+            place = Workplace(Path(folder), {"WONLOST_MULTILINGUAL": str(wanted).lower()})
+            place.run("simulate", "--deals", "2000", "--seed", "7", "--no-truth", "--out", place.folder / "export")
+            place.run("import", place.folder / "export")
+            place.run("train")
+            port = _free_port()
+            with _running(_serve(port), place, port, "/readyz"):
+                post = _latencies(port, "/v1/loss-reasons/classify", bodies)
+                health = _latencies(port, "/healthz", None)
+        rows.append([variant, f"{post:.2f} ms", f"{health:.2f} ms"])
+    head = ["", "`POST /v1/loss-reasons/classify`, p50", "`GET /healthz` (what HTTP itself costs)"]
+    return f"{len(texts)} complaints, one at a time, one connection. Goal: at most 10 ms.\n\n{markdown(head, rows)}"
+
+
+def _serve(port: int) -> list[str]:
+    return [str(Path(sys.executable).with_name("wonlost")), "serve", "--port", str(port)]
 
 
 def _bodies(crm: CrmData, model: WinModel) -> tuple[list[bytes], np.ndarray]:

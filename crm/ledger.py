@@ -261,8 +261,11 @@ def rows_of_deal(
     if until is not None:
         chosen = chosen.where(score_runs.c.as_of <= until)
     found: list[tuple[Run, Rows]] = []
-    with store.transaction() as connection:
-        for row in connection.execution_options(stream_results=True).execute(chosen):
+    with (
+        store.transaction() as connection,
+        connection.execution_options(stream_results=True).execute(chosen) as found_rows,
+    ):
+        for row in found_rows:
             scores = _unpack_scores(row.scores)
             if deal_id in scores.deal_ids:
                 place = scores.deal_ids.index(deal_id)

@@ -28,6 +28,8 @@ SCHEMA_VERSION = "0004"
 
 _UPGRADING = Lock()
 """Held while Alembic works: what it works on is global to the process, and a server opens the store in many threads."""
+_PATIENCE = 30.0
+"""Seconds that an import waits for another one that is being written."""
 _BATCH = 50_000
 _TEXT = (Kind.ID, Kind.TEXT, Kind.CATEGORY)
 
@@ -79,7 +81,7 @@ class Store:
             ) from error
         shown = parsed.render_as_string(hide_password=True)
         try:
-            engine = _sqlite_engine(parsed) if parsed.get_backend_name() == "sqlite" else sa.create_engine(parsed)
+            engine = _sqlite_engine(parsed) if parsed.get_backend_name() == "sqlite" else _server_engine(parsed)
         except (exc.ArgumentError, exc.NoSuchModuleError, ImportError) as error:
             raise StoreError(
                 f"store {shown}: no driver for {parsed.drivername!r}; use sqlite:/// or postgresql+psycopg://"
@@ -136,6 +138,7 @@ class Store:
             StoreError: The database cannot be read.
         """
         with self.transaction() as connection:
+            _of_one_moment(connection)
             known = read_attributes(connection)
             newest = connection.execute(
                 sa.select(imports.c.imported_at).order_by(imports.c.id.desc()).limit(1)
@@ -160,9 +163,12 @@ class Store:
 
 def read_attributes(connection: sa.Connection) -> list[Attribute]:
     """Every column at hand and when it is known, in the order of the schema, custom ones last."""
-    rows = connection.execute(sa.select(attributes).order_by(attributes.c.position, attributes.c.name)).all()
     order = list(TABLES)
-    rows = sorted(rows, key=lambda row: order.index(row.table_name))
+    rows = sorted(
+        connection.execute(sa.select(attributes)).all(),
+        # Sorted here, because a database sorts names by the rules of its own language.
+        key=lambda row: (order.index(row.table_name), row.position, row.name),
+    )
     return [
         Attribute(row.table_name, row.name, Kind(row.kind), Known(row.known), bool(row.custom), row.source)
         for row in rows
@@ -237,7 +243,7 @@ def _sqlite_engine(url: sa.URL) -> sa.Engine:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreError(f"the folder {folder} for the store cannot be made: {error.strerror}") from error
-    engine = sa.create_engine(url, connect_args={"timeout": 30})
+    engine = sa.create_engine(url, connect_args={"timeout": _PATIENCE})
 
     @sa.event.listens_for(engine, "connect")
     def _prepare(connection: sqlite3.Connection, _record: object) -> None:
@@ -248,9 +254,34 @@ def _sqlite_engine(url: sa.URL) -> sa.Engine:
 
     @sa.event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:
-        connection.exec_driver_sql("BEGIN")
+        # At once, where others are to wait from here on; else with the first statement that writes.
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get("alone") else "BEGIN")
 
     return engine
+
+
+def _server_engine(url: sa.URL) -> sa.Engine:
+    # A connection that the server has closed meanwhile (it was restarted) is noticed and made anew.
+    return sa.create_engine(url, pool_pre_ping=True)
+
+
+def lock_imports(connection: sa.Connection) -> None:
+    """Let no other import begin until this transaction has ended; reading goes on. To be its first statement.
+
+    In SQLite the first statement that writes does so of itself, and one that comes meanwhile waits as long.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {int(1000 * _PATIENCE)}")
+        connection.exec_driver_sql("LOCK TABLE imports IN SHARE ROW EXCLUSIVE MODE")
+
+
+def _of_one_moment(connection: sa.Connection) -> None:
+    """Let all statements of a transaction see the store as it is at the first: never half of an import.
+
+    In SQLite they do of themselves.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
 
 
 def _upgrade(engine: sa.Engine, shown: str) -> None:
@@ -287,7 +318,10 @@ def _migrate(engine: sa.Engine, shown: str, version: str | None) -> None:
             f"store {shown} was written by a newer version of wonlost (its schema is {version}, "
             f"this version knows up to {SCHEMA_VERSION}): upgrade wonlost, or use another store"
         )
-    with engine.begin() as connection:
+    # Several processes may open a new store at once: the later ones wait here, and then find nothing left to do.
+    with engine.execution_options(alone=True).begin() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('wonlost'))")
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 
@@ -297,13 +331,13 @@ def _plain_errors(shown: str) -> Iterator[None]:
     try:
         yield
     except (exc.OperationalError, exc.DatabaseError) as error:
-        reason = str(error.orig) if error.orig is not None else str(error)
-        if "readonly" in reason or "read-only" in reason:
+        reason = " ".join(str(error.orig if error.orig is not None else error).split())
+        if "readonly" in reason:
             reason = "it cannot be written to (check the rights of the file and of its folder)"
         elif "unable to open" in reason:
             reason = "the file cannot be opened or made (is it a folder, or without the right to write?)"
         elif "not a database" in reason:
             reason = "the file is not a SQLite database"
-        elif "locked" in reason:
+        elif "locked" in reason or "lock timeout" in reason:
             reason = "another import is writing to it; try again when that is done"
         raise StoreError(f"store {shown} cannot be used: {reason}") from error

@@ -18,14 +18,15 @@ _CLEAN = multiprocessing.get_context("forkserver")
 _CLEAN.set_forkserver_preload(_LIBRARIES)
 
 
-def wonlost(var: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """Call the command line in a folder, which is also where it keeps everything."""
+def wonlost(var: Path, *arguments: str | Path, typed: str = "") -> subprocess.CompletedProcess[str]:
+    """Call the command line in a folder, which is also where it keeps everything, with what is typed in."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("WONLOST_", "MLFLOW_"))}
     environment = {**kept, "WONLOST_VAR": str(var), "WONLOST_THREADS": "1"}
     told = list(map(str, arguments))
     with tempfile.TemporaryDirectory() as folder:
-        out, err = Path(folder) / "out", Path(folder) / "err"
-        child = _CLEAN.Process(target=_main, args=(told, environment, var, out, err))
+        into, out, err = (Path(folder) / name for name in ("in", "out", "err"))
+        into.write_text(typed, encoding="utf-8")
+        child = _CLEAN.Process(target=_main, args=(told, environment, var, into, out, err))
         child.start()
         child.join()
         assert child.exitcode is not None
@@ -33,13 +34,13 @@ def wonlost(var: Path, *arguments: str | Path) -> subprocess.CompletedProcess[st
         return subprocess.CompletedProcess(["wonlost", *told], child.exitcode, *said)
 
 
-def _main(arguments: list[str], environment: Mapping[str, str], cwd: Path, out: Path, err: Path) -> None:
-    """In the new process: run the command as its script does, with files for what it says."""
+def _main(arguments: list[str], environment: Mapping[str, str], cwd: Path, into: Path, out: Path, err: Path) -> None:
+    """In the new process: run the command as its script does, with files for what it reads and says."""
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(environment)
-    with open(os.devnull) as nothing:
-        os.dup2(nothing.fileno(), 0)
+    sys.stdin = into.open()
+    os.dup2(sys.stdin.fileno(), 0)
     for number, file in ((1, out), (2, err)):
         with file.open("w") as opened:
             os.dup2(opened.fileno(), number)

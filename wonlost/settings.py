@@ -30,6 +30,8 @@ class Settings(BaseSettings):
         pushes: Times its close date was pushed from which on it does.
         contacts: Contacts up to which it hangs on a single thread.
         taxonomy: File of the loss reasons; by default the built-in one.
+        multilingual: Whether models of reasons use sentence vectors where the extra of this name is installed: more
+            often right, and about 10 ms slower a note.
         sure_accuracy: Accuracy that readings of notes called `sure` are to have.
         win_taxonomy: File of the win reasons; by default the built-in one.
         fiscal_year_start: Month in which the company's year starts, 1 to 12.
@@ -59,6 +61,7 @@ class Settings(BaseSettings):
     contacts: int = Field(default=1, ge=0)
     taxonomy: Path | None = None
     win_taxonomy: Path | None = None
+    multilingual: bool = True
     sure_accuracy: float = Field(default=0.85, gt=0.5, lt=1)
     fiscal_year_start: int = Field(default=1, ge=1, le=12)
     rates: Path | None = None

@@ -90,13 +90,16 @@ def _fields_with_history(connection: sa.Connection) -> set[str]:
 def record_process(connection: sa.Connection, mapping: Mapping, *, outcome_from_stage: bool) -> None:
     """Write down how the sales process is read, with the stages that mean won and lost as the data spell them."""
     deals, changes = RECORDS["opportunities"], RECORDS["stage_changes"]
-    stages = dict.fromkeys(connection.scalars(sa.select(deals.c.stage).distinct().order_by(deals.c.stage)))
-    stages |= dict.fromkeys(connection.scalars(sa.select(changes.c.to_stage).distinct().order_by(changes.c.to_stage)))
+    # Sorted here, because a database sorts text by the rules of its own language.
+    stages = [
+        *sorted(s for s in connection.scalars(sa.select(deals.c.stage).distinct()) if s),
+        *sorted(connection.scalars(sa.select(changes.c.to_stage).distinct())),
+    ]
     values = asdict(mapping.process.process())
     ends = {"won": mapping.process.won, "lost": mapping.process.lost}
     for outcome, declared in ends.items():
         usual = set() if outcome_from_stage else {folded(value) for value in USUAL[outcome]}
-        spelled = [s for s in stages if s and (mapping.process.meaning(s) == outcome or folded(s) in usual)]
+        spelled = [s for s in stages if mapping.process.meaning(s) == outcome or folded(s) in usual]
         named = [value for value in declared if "*" not in value] if outcome_from_stage else []
         values[f"{outcome}_stages"] = list(dict.fromkeys([*spelled, *named]))
     connection.execute(process.delete())

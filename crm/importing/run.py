@@ -26,7 +26,7 @@ from crm.reading.files import Source
 from crm.records import RECORDS, attributes, imports, process
 from crm.rules import Mapping, folded
 from crm.schema import TABLES
-from crm.store import Store, read_attributes
+from crm.store import Store, lock_imports, read_attributes
 from crm.tables import micros
 
 
@@ -55,14 +55,16 @@ def import_export(
     run = _Run(mapping, at)
     run.open(paths)
     with store.transaction() as connection:
-        run.first_import = connection.scalar(sa.select(RECORDS["opportunities"].c.opportunity_id).limit(1)) is None
-        if run.first_import and not any(binding.table == "opportunities" for binding in run.bindings):
-            raise MappingError(run.nothing_fits())
-        # The first statement that writes takes SQLite's lock, before the long reading begins rather than after it.
-        import_id = connection.execute(imports.insert().returning(imports.c.id), {
+        lock_imports(connection)
+        # A statement that writes comes first: it takes SQLite's lock before anything is read that could change.
+        following = sa.select(sa.func.coalesce(sa.func.max(imports.c.id), 0) + 1).scalar_subquery()
+        import_id = connection.execute(imports.insert().values(id=following).returning(imports.c.id), {
             "imported_at": at, "mapping": mapping.name, "mapping_sha256": mapping_sha256(mapping),
             "files": "[]", "report": "{}",
         }).scalar_one()  # fmt: skip
+        run.first_import = connection.scalar(sa.select(RECORDS["opportunities"].c.opportunity_id).limit(1)) is None
+        if run.first_import and not any(binding.table == "opportunities" for binding in run.bindings):
+            raise MappingError(run.nothing_fits())
         run.stage(connection)
         run.check()
         report = run.put(connection, import_id)

@@ -231,6 +231,8 @@ def numbers(text: Text, form: Format, *, whole: bool = False) -> Parsed:
     filled = (text != "") & ~bad
     values = np.full(len(text), np.nan)
     values[filled] = cells[filled].astype("float64").to_numpy()
+    endless = np.isinf(values)  # of more than 308 digits
+    values[endless], bad = np.nan, bad | endless
     fraction = np.zeros(len(text), dtype=bool)
     if whole:
         fraction = filled & (np.nan_to_num(values) != np.rint(np.nan_to_num(values)))

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from crm.tables import FloatArray
 from models.errors import EncoderError
@@ -82,7 +82,7 @@ class SentenceEncoder:
         # By length, so that a micro-batch of the encoder is full; one thread, for spinning ones are slow on a busy
         # machine.
         order = sorted(new, key=lambda key: len(texts[new[key][0]]))
-        with threadpool_limits(limits=1):
+        with _pools().limit(limits=1):
             for start in range(0, len(order), _BATCH):
                 part = order[start : start + _BATCH]
                 vectors = encoder.encode([_written(texts[new[key][0]]) for key in part])
@@ -110,6 +110,12 @@ def _written(text: str) -> str:
 def version() -> str:
     """What identifies the encoder in a saved model: one digest over the digests of its files."""
     return hashlib.sha256("".join(f"{name}{WEIGHTS[name]}" for name in sorted(WEIGHTS)).encode()).hexdigest()
+
+
+@cache
+def _pools() -> ThreadpoolController:
+    """The thread pools of the libraries loaded by now: to look for them anew takes as long as a short text."""
+    return ThreadpoolController()
 
 
 @cache

@@ -14,6 +14,7 @@ from crm.importing import ImportReport, import_export
 from crm.mapping import load_mapping, parse_mapping
 from crm.store import Store
 from crm.tables import Coded, CrmData
+from tests.postgres import Postgres
 
 IMPORTED_AT = datetime(2024, 6, 1, tzinfo=UTC)
 Importer = Callable[..., ImportReport]
@@ -27,10 +28,23 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-@pytest.fixture
-def url(tmp_path: Path, empty_store: Path) -> str:
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path, empty_store: Path) -> str:
+    """An empty store for the test, which runs once on each database."""
+    if request.param == "postgresql":
+        running: Postgres = request.getfixturevalue("postgres")
+        return running.new_store()
     shutil.copy(empty_store, tmp_path / "crm.db")
     return f"sqlite:///{tmp_path}/crm.db"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database that nothing was ever in, once of each kind."""
+    if request.param == "postgresql":
+        running: Postgres = request.getfixturevalue("postgres")
+        return running.create()
+    return f"sqlite:///{tmp_path}/new.db"
 
 
 @pytest.fixture

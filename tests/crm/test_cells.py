@@ -87,6 +87,12 @@ def test_the_hour_that_clocks_show_twice_and_the_one_they_skip() -> None:
     assert found == [micros("2024-10-27T01:30:00+00:00"), micros("2024-03-31T01:00:00+00:00")]
 
 
+def test_a_number_too_long_for_a_double_is_refused() -> None:
+    found = numbers(cells("9" * 308, "9" * 400), Format())
+    assert found.bad.tolist() == [False, True]
+    assert np.isnan(found.values[1])
+
+
 def test_numbers_and_truth() -> None:
     found = numbers(cells("1.5", "1e3", "-2", "", "x", "1,5"), Format())
     assert found.bad.tolist() == [False] * 4 + [True] * 2

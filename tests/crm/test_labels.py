@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -166,20 +165,18 @@ def test_two_people_answering_at_once_lose_nothing(url: str) -> None:
     )
 
 
-def test_a_store_of_the_first_version_is_upgraded_with_its_data(tmp_path: Path) -> None:
-    engine = sa.create_engine(f"sqlite:///{tmp_path}/old.db")
+def test_a_store_of_the_first_version_is_upgraded_with_its_data(new_url: str) -> None:
+    engine = sa.create_engine(new_url)
     config = Config()
     config.set_main_option("script_location", str(Path(crm.store.__file__).parent / "migrations"))
     config.set_main_option("path_separator", "os")
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "0001")
+        assert "labels" not in sa.inspect(connection).get_table_names()
+        connection.exec_driver_sql("INSERT INTO opportunities (opportunity_id, name) VALUES ('a', 'kept')")
     engine.dispose()
-    with sqlite3.connect(tmp_path / "old.db") as old:
-        assert "labels" not in {row[0] for row in old.execute("SELECT name FROM sqlite_master")}
-        old.execute("INSERT INTO opportunities (opportunity_id, name) VALUES ('a', 'kept')")
-    old.close()
-    with Store.open(f"sqlite:///{tmp_path}/old.db") as store:
+    with Store.open(new_url) as store:
         with store.transaction() as connection:
             assert connection.execute(sa.text("SELECT name FROM opportunities")).scalars().all() == ["kept"]
         assert labels(store) == {}

@@ -58,10 +58,10 @@ def registry_of(chosen: Settings, name: str = NAME) -> Registry:
 
 
 def sentence_encoder(chosen: Settings) -> SentenceEncoder | None:
-    """The encoder of the extra `multilingual`, with its cache under `var`; None where that is not installed."""
+    """The encoder of the extra `multilingual`, with its cache under `var`; None where that is absent or not wanted."""
     from models.reasons import SentenceEncoder, encoder_available
 
-    return SentenceEncoder(chosen.var / "sentences") if encoder_available() else None
+    return SentenceEncoder(chosen.var / "sentences") if chosen.multilingual and encoder_available() else None
 
 
 def load_reasons(chosen: Settings, kind: str = "loss") -> tuple[ReasonModel, Version]:
