@@ -7,7 +7,7 @@ export WONLOST_VAR=var/demo
 say() { printf '\n== %s\n' "$*"; }
 
 say "a simulated CRM (none of it is real)"
-"$wonlost" simulate --deals 2000 --seed 7 --no-truth --out var/demo/export
+"$wonlost" simulate --deals 1600 --seed 7 --no-truth --out var/demo/export
 say "import"
 "$wonlost" import var/demo/export
 say "train on everything that was known; the best recipe at past moments becomes the champion in MLflow"
