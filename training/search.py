@@ -108,7 +108,9 @@ class Search:
         """A part that learns from open deals too, and from each deal's next row; see `fit`."""
         data, estimator = self.data, part.build(self.threads)
         if times is not None:  # resamples are drawn from closed deals, and judged by what all rows together say
-            learnt, weight = self._lesson(None, end).learnt[rows], self.fit_weight(rows, weighting, end) * times
+            told = self._lesson(np.flatnonzero(data.closed < end), end)
+            learnt = told.learnt[np.searchsorted(told.rows[: told.n_closed], rows)]
+            weight = self.fit_weight(rows, weighting, end) * times
             estimator.fit(part.columns(data.matrix.take(rows), data.core), learnt, weight)
             return estimator
         found = self._lesson(rows, end)
@@ -121,14 +123,12 @@ class Search:
         estimator.fit(part.columns(matrix, data.core), found.learnt, self.evidence(weight, found.deal))
         return estimator
 
-    def _lesson(self, rows: IntArray | None, end: int) -> Lesson:
-        """What rows of deals closed before an origin learn; all such rows by default."""
-        data = self.data
-        rows = np.flatnonzero(data.closed < end) if rows is None else rows
+    def _lesson(self, rows: IntArray, end: int) -> Lesson:
+        """What rows of deals closed before an origin learn."""
         key = (end, len(rows))  # whole deals are left out of an origin's rows in one way only
         if key not in self._lessons:
             first = self.fit(LINE.parts[0], Weighting(censoring=True), rows, end)
-            self._lessons[key] = lesson(data, rows, end, lambda matrix: probability(first.margin(matrix)))
+            self._lessons[key] = lesson(self.data, rows, end, lambda matrix: probability(first.margin(matrix)))
         return self._lessons[key]
 
     def fit_recipe(self, recipe: Recipe, rows: IntArray, end: int | None, times: FloatArray | None = None) -> Estimator:

@@ -78,6 +78,22 @@ def test_open_deals_change_the_fit_and_later_outcomes_do_not(search: Search) -> 
     assert np.array_equal(again.margin(asked), consistent.margin(asked))
 
 
+def test_a_resample_learns_what_its_rows_learn_at_its_own_origin(search: Search) -> None:
+    """The rows of an origin before the cut are not the first ones of all."""
+    data, fold = search.data, search.folds[-1]
+    assert fold.origin is not None
+    assert not np.array_equal(fold.fit, np.arange(len(fold.fit)))
+    own = Search(data, search.folds)
+    told = own._lesson(np.flatnonzero(data.closed < fold.origin), fold.origin)
+    of_place = dict(zip(told.rows[: told.n_closed].tolist(), told.learnt.tolist(), strict=False))
+    learnt: list[np.ndarray] = []
+    line = Part("logistic", c=0.03)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Logistic, "fit", lambda _self, _matrix, won, _weight=None: learnt.append(won))
+        own.fit(line, CONSISTENT, fold.fit[::3], fold.origin, np.ones(len(fold.fit[::3])))
+    assert learnt[0].tolist() == [of_place[place] for place in fold.fit[::3].tolist()]
+
+
 def test_a_line_settles_what_all_candidates_learn(search: Search) -> None:
     for better in (LINE.weighting, CONSISTENT):
         own = Search(search.data, search.folds)
