@@ -31,10 +31,11 @@ from insights.spans import parse_until
 from insights.stated import amounts_at, won_in
 from insights.totals import Line, lines_of, stage_weighted
 from models.encoding import Encoding
+from models.hazards import StageHazards
 from models.incidence import Episodes, brier
 from models.outlook import Judged, PastQuarter, spread_of
 from models.stage_age import StageAgeTable
-from models.timing import HORIZONS, StageHazards, Timing
+from models.timing import HORIZONS, Timing
 from training.data import TrainingData, prepare
 from training.outlook import Outlooks, Then, chosen_timing, episodes_of, past_periods
 from training.recipes import LINES, Recipe

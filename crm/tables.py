@@ -200,6 +200,11 @@ class Process:
     snapshots: Literal["weekly", "entry"] = "weekly"
     simulated: bool = False
 
+    @property
+    def weekly(self) -> bool:
+        """Whether deals are seen on every Monday of their open life, and not once; never without dates."""
+        return self.time_basis == "dates" and self.snapshots == "weekly"
+
 
 @dataclass(frozen=True)
 class CrmData:

@@ -231,8 +231,7 @@ def _picked(history: History, deal: int, outcome: str) -> StatedReason | None:
 
 def moments_of(history: History, deal: int) -> IntArray:
     """Moments at which a closed deal is looked at: the day after entry, Mondays while it was open, and its close."""
-    process = history.crm.process
-    if process.time_basis != "dates" or process.snapshots == "entry":
+    if not history.crm.process.weekly:
         return last_moments(history, np.array([deal], dtype=np.int64)).as_of
     born, died = int(history.created[deal]), int(history.closed[deal])
     times = np.unique(np.concatenate([[(born // DAY + 1) * DAY], mondays(born + 1, died), [died]]))

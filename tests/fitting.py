@@ -11,8 +11,9 @@ from features.registry import Feature, features_of
 from models.calibration import Calibration, Platt
 from models.estimator import Estimator
 from models.explain import Described
+from models.hazards import Hazards, StageHazards
 from models.outlook import Outlook, PastQuarter
-from models.timing import Hazards, StageHazards, Timing
+from models.timing import Timing
 from models.uncertainty import Spread
 from models.win import WinModel
 from training.outlook import episodes_of

@@ -67,7 +67,7 @@ class TrainingData:
     @property
     def weekly(self) -> bool:
         """Whether deals are seen on every Monday of their open life, and not once."""
-        return self.dated and self.history.crm.process.snapshots != "entry"
+        return self.history.crm.process.weekly
 
     @cached_property
     def closed(self) -> IntArray:
@@ -124,8 +124,7 @@ def prepare(crm: CrmData, cut: int) -> TrainingData:
     features = features_of(history)
     matrix = build_matrix(history, features, rows)
     won = history.won[rows.deal]
-    weekly = dated and crm.process.snapshots != "entry"
-    open_rows = every.take((closed >= cut) & weekly)
+    open_rows = every.take((closed >= cut) & crm.process.weekly)
     open_matrix = build_matrix(history, features, open_rows)
     digest = hashlib.sha256()
     _hash(digest, history, rows, matrix)

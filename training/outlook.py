@@ -22,10 +22,11 @@ from insights.spans import Span
 from insights.stated import has_amounts, money_at, won_in
 from insights.totals import lines_of
 from models.calibration import KINDS, Calibration, Plain
+from models.hazards import PACE, Hazards, MeanHazards, StageHazards, TreeHazards, periods_seen
 from models.incidence import Episodes, log_loss
 from models.outlook import Backtest, Judged, Outlook, PastQuarter, spread_of
 from models.quarter import QuarterPace
-from models.timing import HORIZONS, PACE, Hazards, MeanHazards, StageHazards, Timing, TreeHazards, periods_seen
+from models.timing import HORIZONS, Timing
 from training.recipes import Recipe
 from training.search import TIE, Search, Served
 from training.splits import LEAST_OF_EACH

@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from models.hazards import StageHazards
 from models.incidence import Episodes
 from models.outlook import PRIOR_QUARTERS, USUAL, Backtest, Judged, Outlook, PastQuarter, shift_of, spread_of
-from models.timing import StageHazards, Timing
+from models.timing import Timing
 
 
 def quarters(spread: float, n: int, seed: int = 0) -> list[PastQuarter]:

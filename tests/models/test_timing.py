@@ -10,19 +10,10 @@ from hypothesis.extra.numpy import arrays
 
 from crm.tables import Coded, FloatArray, micros
 from features.matrix import FeatureMatrix
+from models.hazards import EDGES, N_PERIODS, Hazards, MeanHazards, StageHazards, TreeHazards, periods_seen
 from models.incidence import Episodes, brier
 from models.quarter import QuarterPace
-from models.timing import (
-    EDGES,
-    HORIZONS,
-    N_PERIODS,
-    Hazards,
-    MeanHazards,
-    StageHazards,
-    Timing,
-    TreeHazards,
-    periods_seen,
-)
+from models.timing import HORIZONS, Timing
 from models.trees import TreeSize
 
 SMALL = TreeSize(trees=60, leaves=7, depth=4, learning_rate=0.1, min_rows=30)

@@ -17,9 +17,9 @@ from crm.store import Store
 from crm.tables import CrmData
 from models.average import Average
 from models.bundle import save_bundle
+from models.hazards import MeanHazards, StageHazards, TreeHazards
 from models.logistic import Logistic
 from models.registry import DIGEST, NAME, Registry, quiet_mlflow
-from models.timing import MeanHazards, StageHazards, TreeHazards
 from models.trees import Trees, TreeSize
 from models.win import WinModel
 from serving.app import create_app
