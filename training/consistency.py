@@ -75,7 +75,10 @@ class Lesson:
     learnt: FloatArray
 
 
-def lesson(data: TrainingData, rows: IntArray, origin: int, first: Callable[[FeatureMatrix], FloatArray]) -> Lesson:
+def lesson(
+    data: TrainingData, rows: IntArray, origin: int, first: Callable[[FeatureMatrix], FloatArray],
+    often: FloatArray | None = None,
+) -> Lesson:  # fmt: skip
     """What rows learn at an origin.
 
     Args:
@@ -83,11 +86,14 @@ def lesson(data: TrainingData, rows: IntArray, origin: int, first: Callable[[Fea
         rows: Places of the rows of deals closed by then; where whole deals were left out, as many open ones are.
         origin: The moment, in microseconds.
         first: Win probabilities of a matrix by the first model, fitted on these rows.
+        often: Of a resample, how often each deal was drawn, shape (n_deals,): the rows are those of closed deals that
+            were, and open deals count where they were drawn too.
     """
     used, known = len(np.unique(data.rows.deal[rows])), len(np.unique(data.rows.deal[data.closed < origin]))
     step = max(round(known / max(used, 1)), 1)
-    later = np.flatnonzero((data.rows.as_of < origin) & (data.closed >= origin) & (data.rows.deal % step == 0))
-    open_rows = np.flatnonzero((data.open_rows.as_of < origin) & (data.open_rows.deal % step == 0))
+    counts = np.arange(data.history.n_deals) % step == 0 if often is None else often > 0
+    later = np.flatnonzero((data.rows.as_of < origin) & (data.closed >= origin) & counts[data.rows.deal])
+    open_rows = np.flatnonzero((data.open_rows.as_of < origin) & counts[data.open_rows.deal])
     places = np.concatenate([rows, later])
     deal = np.concatenate([data.rows.deal[places], data.open_rows.deal[open_rows]])
     as_of = np.concatenate([data.rows.as_of[places], data.open_rows.as_of[open_rows]])

@@ -55,7 +55,7 @@ class Search:
         self.won, self.deal = data.won[self.rows], data.rows.deal[self.rows]
         self.weight = self._follow_up(self.rows, data.cut)
         self._margins: dict[tuple[Part, Weighting], FloatArray] = {}
-        self._lessons: dict[tuple[int, int], Lesson] = {}
+        self._lessons: dict[tuple[int, int, bytes | None], Lesson] = {}
 
     def _follow_up(self, rows: IntArray, end: int) -> FloatArray:
         """Weights of out-of-sample rows by what was known at a moment."""
@@ -81,7 +81,7 @@ class Search:
         return self.evidence(weight, data.rows.deal[rows])
 
     def fit(
-        self, part: Part, weighting: Weighting, rows: IntArray, end: int | None, times: FloatArray | None = None
+        self, part: Part, weighting: Weighting, rows: IntArray, end: int | None, often: FloatArray | None = None
     ) -> Estimator:
         """A part fitted on rows.
 
@@ -90,50 +90,49 @@ class Search:
             weighting: See `fit_weight`, like the rest.
             rows: Places of the rows.
             end: The origin.
-            times: How often each row counts, shape (n_rows,); once by default.
+            often: How often each deal counts, open ones too, shape (n_deals,); once by default.
         """
         data, deal = self.data, self.data.rows.deal[rows]
         if weighting.consistent and data.weekly and end is not None and part.learns:
-            return self._fit_consistent(part, weighting, rows, end, times)
+            return self._fit_consistent(part, weighting, rows, end, often)
         # Odoo counts a deal once, as it stood last
         weight = last_rows(deal) if part.kind == "odoo" else self.fit_weight(rows, weighting, end)
-        weight = weight if times is None else weight * times
+        weight = weight if often is None else weight * often[deal]
         estimator = part.build(self.threads, data.history.crm.process.stages)
         estimator.fit(part.columns(data.matrix.take(rows), data.core), data.won[rows], weight)
         return estimator
 
     def _fit_consistent(
-        self, part: Part, weighting: Weighting, rows: IntArray, end: int, times: FloatArray | None
+        self, part: Part, weighting: Weighting, rows: IntArray, end: int, often: FloatArray | None
     ) -> Estimator:
         """A part that learns from open deals too, and from each deal's next row; see `fit`."""
         data, estimator = self.data, part.build(self.threads)
-        if times is not None:  # resamples are drawn from closed deals, and judged by what all rows together say
-            told = self._lesson(np.flatnonzero(data.closed < end), end)
-            learnt = told.learnt[np.searchsorted(told.rows[: told.n_closed], rows)]
-            weight = self.fit_weight(rows, weighting, end) * times
-            estimator.fit(part.columns(data.matrix.take(rows), data.core), learnt, weight)
-            return estimator
-        found = self._lesson(rows, end)
+        found = self._lesson(rows, end, often)
         matrix = data.matrix.take(found.rows).followed_by(data.open_matrix.take(found.open_rows))
         weight = np.ones(len(found.deal))
         if weighting.half_life is not None:
             order = np.full(len(weight), float(end))
             order[: found.n_closed] = data.closed[rows]
             weight = recency(order, found.deal, weighting.half_life)
-        estimator.fit(part.columns(matrix, data.core), found.learnt, self.evidence(weight, found.deal))
+        weight = self.evidence(weight, found.deal)
+        weight = weight if often is None else weight * often[found.deal]
+        estimator.fit(part.columns(matrix, data.core), found.learnt, weight)
         return estimator
 
-    def _lesson(self, rows: IntArray, end: int) -> Lesson:
-        """What rows of deals closed before an origin learn."""
-        key = (end, len(rows))  # whole deals are left out of an origin's rows in one way only
+    def _lesson(self, rows: IntArray, end: int, often: FloatArray | None) -> Lesson:
+        """What rows of deals closed before an origin learn; a resample's rows learn from a line of its own."""
+        # whole deals are left out of an origin's rows in one way only; parts of a recipe share a resample
+        key = (end, len(rows), None if often is None else often.tobytes())
         if key not in self._lessons:
-            first = self.fit(LINE.parts[0], Weighting(censoring=True), rows, end)
-            self._lessons[key] = lesson(self.data, rows, end, lambda matrix: probability(first.margin(matrix)))
+            first = self.fit(LINE.parts[0], Weighting(censoring=True), rows, end, often)
+            if often is not None:
+                self._lessons = {known: told for known, told in self._lessons.items() if known[2] is None}
+            self._lessons[key] = lesson(self.data, rows, end, lambda matrix: probability(first.margin(matrix)), often)
         return self._lessons[key]
 
-    def fit_recipe(self, recipe: Recipe, rows: IntArray, end: int | None, times: FloatArray | None = None) -> Estimator:
+    def fit_recipe(self, recipe: Recipe, rows: IntArray, end: int | None, often: FloatArray | None = None) -> Estimator:
         """All parts of a recipe fitted on rows, as one model; see `fit`."""
-        return recipe.joined([self.fit(part, recipe.weighting, rows, end, times) for part in recipe.parts])
+        return recipe.joined([self.fit(part, recipe.weighting, rows, end, often) for part in recipe.parts])
 
     def part_margin(self, part: Part, weighting: Weighting) -> FloatArray:
         """What a part said out of sample, in log-odds, shape (n_test,)."""

@@ -4,7 +4,8 @@ Four things are added up, in squares:
 
 - chance: the recipe is fitted again and again on deals drawn anew (a Poisson bootstrap over deals), and the variance
   of what the fits say is taken over those that did not have the row's own deal (out of bag). Of many deals, each fit
-  sees a part, and the variance is scaled by that part's share: it falls as one over the number of deals. It is counted
+  sees a part, and the variance is scaled by that part's share: it falls as one over the number of deals. Where open
+  deals are learnt from, they are drawn anew too, and so is the line that says what their rows learn. It is counted
   twice: a model held back so that it predicts best gives up about as much in bias as it leaves in variance, and an
   interval without the bias holds the truth too seldom (Wahba 1983, Nychka 1988).
 - choice: what other recipes, about as good at past origins, say of the same rows; their variance is what the data leave
@@ -66,28 +67,31 @@ def learn_spread(
 
 def _of_chance(search: Search, recipe: Recipe, rows: IntArray, step: Step) -> FloatArray:
     """Variance over bootstrap fits that did not have the row's deal, scaled to all deals; shape (n_rows,)."""
-    data = search.data
-    deals = np.unique(data.rows.deal)
-    random = np.random.default_rng(SEED)
-    part = deals if len(deals) <= MOST_DEALS else np.sort(random.choice(deals, MOST_DEALS, replace=False))
+    data, random = search.data, np.random.default_rng(SEED)
+    deals, still_open = np.unique(data.rows.deal), np.unique(data.open_rows.deal)
+    share = min(1.0, MOST_DEALS / len(deals))
+    part, beside = (_some(random, among, share) for among in (deals, still_open))
     learn = np.flatnonzero(np.isin(data.rows.deal, part)).astype(np.int64)
-    place, asked = np.searchsorted(part, data.rows.deal[learn]), data.matrix.take(rows)
-    inside = np.isin(data.rows.deal[rows], part)
-    mine = np.where(inside, np.searchsorted(part, data.rows.deal[rows]).clip(max=len(part) - 1), 0)
+    deal, asked = data.rows.deal[rows], data.matrix.take(rows)
+    inside = np.isin(deal, part)
     said, counts = np.empty((FITS, len(rows))), np.empty((FITS, len(rows)), dtype=bool)
     for number in range(FITS):
         step(f"uncertainty, fit {number + 1} of {FITS}")
-        times = random.poisson(1.0, len(part)).astype(np.float64)
-        drawn = times[place] > 0
-        often = times[place][drawn]
-        fitted = search.fit_recipe(recipe, learn[drawn], data.end, often)
-        said[number], counts[number] = fitted.margin(asked), ~inside | (times[mine] == 0)
+        often = np.zeros(data.history.n_deals)
+        often[part], often[beside] = random.poisson(1.0, len(part)), random.poisson(1.0, len(beside))
+        fitted = search.fit_recipe(recipe, learn[often[data.rows.deal[learn]] > 0], data.end, often)
+        said[number], counts[number] = fitted.margin(asked), ~inside | (often[deal] == 0)
     n = counts.sum(axis=0)
     mean = (said * counts).sum(axis=0) / np.maximum(n, 1)
     squares = (counts * (said - mean) ** 2).sum(axis=0)
     variance = squares / np.maximum(n - 1, 1)
     variance[n < 2] = variance[n >= 2].mean() if (n >= 2).any() else 0.0
     return np.asarray(variance * len(part) / len(deals))
+
+
+def _some(random: np.random.Generator, deals: IntArray, share: float) -> IntArray:
+    """A share of deals, drawn at random."""
+    return deals if share == 1.0 else np.sort(random.choice(deals, round(share * len(deals)), replace=False))
 
 
 def _of_choice(search: Search, recipes: Sequence[Recipe]) -> FloatArray:

@@ -16,7 +16,7 @@ from training.data import TrainingData, prepare
 from training.recipes import STAGE_AGE, Part, Recipe
 from training.search import LINE, Search, choose_recipe
 from training.splits import make_folds
-from training.weights import CONSISTENT
+from training.weights import CONSISTENT, Weighting
 
 
 def half(matrix: FeatureMatrix) -> np.ndarray:
@@ -78,20 +78,26 @@ def test_open_deals_change_the_fit_and_later_outcomes_do_not(search: Search) -> 
     assert np.array_equal(again.margin(asked), consistent.margin(asked))
 
 
-def test_a_resample_learns_what_its_rows_learn_at_its_own_origin(search: Search) -> None:
-    """The rows of an origin before the cut are not the first ones of all."""
+def test_a_resample_learns_what_a_line_fitted_on_it_says(search: Search) -> None:
+    """Open deals are drawn too; a deal that was not drawn tells nothing, and one drawn twice counts twice."""
     data, fold = search.data, search.folds[-1]
     assert fold.origin is not None
-    assert not np.array_equal(fold.fit, np.arange(len(fold.fit)))
-    own = Search(data, search.folds)
-    told = own._lesson(np.flatnonzero(data.closed < fold.origin), fold.origin)
-    of_place = dict(zip(told.rows[: told.n_closed].tolist(), told.learnt.tolist(), strict=False))
-    learnt: list[np.ndarray] = []
-    line = Part("logistic", c=0.03)
+    often = np.random.default_rng(0).poisson(1.0, data.history.n_deals).astype(np.float64)
+    drawn = fold.fit[often[data.rows.deal[fold.fit]] > 0]
+    own, line = Search(data, search.folds), Part("logistic", c=0.03)
+    first = own.fit(LINE.parts[0], Weighting(censoring=True), drawn, fold.origin, often)
+    told = lesson(data, drawn, fold.origin, lambda matrix: probability(first.margin(matrix)), often)
+    every = lesson(data, fold.fit, fold.origin, half)
+    still_open = set(every.deal[every.n_closed :].tolist())
+    assert set(told.deal[told.n_closed :].tolist()) == {deal for deal in still_open if often[deal] > 0} != still_open
+    fits: list[tuple[np.ndarray, np.ndarray]] = []
+    own._lesson(drawn, fold.origin, often)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Logistic, "fit", lambda _self, _matrix, won, _weight=None: learnt.append(won))
-        own.fit(line, CONSISTENT, fold.fit[::3], fold.origin, np.ones(len(fold.fit[::3])))
-    assert learnt[0].tolist() == [of_place[place] for place in fold.fit[::3].tolist()]
+        patch.setattr(Logistic, "fit", lambda _self, _matrix, won, weight: fits.append((won, weight)))
+        own.fit(line, CONSISTENT, drawn, fold.origin, often)
+    (learnt, weight), once = fits[0], Search.evidence(np.ones(len(told.deal)), told.deal)
+    assert np.array_equal(learnt, told.learnt)
+    assert weight == pytest.approx(once * often[told.deal])
 
 
 def test_a_line_settles_what_all_candidates_learn(search: Search) -> None:
