@@ -42,8 +42,7 @@ class Logistic(Estimator):
 
     def fit(self, matrix: FeatureMatrix, won: FloatArray, weight: FloatArray | None = None) -> None:
         """See `Estimator.fit`. Of very many rows, every k-th is used."""
-        soft = bool(np.any((won > 0) & (won < 1)))
-        step = -(-matrix.n_rows * (1 + soft) // MAX_ROWS)
+        step = -(-matrix.n_rows // MAX_ROWS)
         if step > 1:
             rows = np.arange(0, matrix.n_rows, step, dtype=np.int64)
             matrix, won = matrix.take(rows), won[rows]
@@ -72,7 +71,7 @@ class Logistic(Estimator):
         # Newton steps: ten or so of them where a quasi-Newton method takes hundreds, for rows far outnumber columns.
         # One thread, so that the same rows give the same bits; and spinning BLAS threads are slow on a busy machine.
         model = LogisticRegression(C=self.c, solver="newton-cholesky", max_iter=100)
-        if soft:  # a probability counts as a win of so much weight, and a loss of the rest
+        if np.any((won > 0) & (won < 1)):  # a probability counts as a win of so much weight, and a loss of the rest
             weight = np.ones(len(won)) if weight is None else weight
             design, weight = np.vstack([design, design]), np.concatenate([weight * won, weight * (1 - won)])
             won = np.repeat([1.0, 0.0], len(won))

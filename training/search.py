@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +22,7 @@ from training.weights import CONSISTENT, PLAIN, Weighting, even_weight, recency
 TIE = 0.001
 """Recipes whose log-loss lies within this share of the best count as equally good; the simplest of them is taken."""
 HALF_LIVES = (0.5, 0.2)
+"""Half-lives of rows, as shares of all closings, the longest first."""
 LINE = Recipe("logistic, middle penalty", (LINES["logistic, middle penalty"],), 1)
 """What says how the next row of a deal stands, and whether rows should learn from it: it has little to learn by heart,
 and is quickly fitted."""
@@ -267,23 +267,14 @@ def choose_recipe(search: Search, candidates: Sequence[Recipe]) -> Choice:
         ]
     chosen = best_of(candidates)
     if chosen.complexity > 0 and enough:
-        for weightings in _weightings(search.data, chosen.weighting):
-            chosen = best_of([chosen, *(replace(chosen, weighting=way(chosen.weighting)) for way in weightings)])
+        for share in HALF_LIVES if search.data.order is not None else ():
+            weighed = replace(chosen, weighting=replace(chosen.weighting, half_life=share))
+            if best_of([chosen, weighed]) is not weighed:
+                break  # a shorter one would not help where a longer one does not
+            chosen = weighed
+        # where open deals are learnt from, no others need to stand for them
+        if search.data.follow_up is not None and not chosen.weighting.consistent:
+            chosen = best_of([chosen, replace(chosen, weighting=replace(chosen.weighting, censoring=True))])
     served, simplest = search.served(chosen), search.served(candidates[0])
     best = simplest if search.loss(simplest.p) < search.loss(served.p) else served
     return Choice(best, losses, list(candidates), list(tried.values()))
-
-
-def _weightings(data: TrainingData, now: Weighting) -> list[list[Callable[[Weighting], Weighting]]]:
-    """Ways to weigh rows, in the rounds in which they are tried; each round keeps what the one before it found.
-
-    Args:
-        data: The rows.
-        now: How they weigh so far: where open deals are learnt from, no others need to stand for them.
-    """
-    rounds: list[list[Callable[[Weighting], Weighting]]] = []
-    if data.order is not None:
-        rounds.append([partial(replace, half_life=share) for share in HALF_LIVES])
-    if data.follow_up is not None and not now.consistent:
-        rounds.append([partial(replace, censoring=True)])
-    return rounds

@@ -91,6 +91,18 @@ def test_the_choice_is_the_least_loss_and_weights_are_tried_on_it(search: Search
     assert choice.served.p.shape == search.won.shape
 
 
+@pytest.mark.parametrize("helps", [0.5, 0.2])
+def test_a_shorter_half_life_is_tried_where_a_longer_one_helps(
+    search: Search, helps: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        search, "plain_loss", lambda recipe: (0.5 if recipe.weighting.half_life == helps else 0.6) / (1 + recipe.rank)
+    )
+    names = set(choose_recipe(search, [STAGE_AGE, named("logistic")]).losses)
+    assert any("half-life 50%" in name for name in names)
+    assert any("half-life 20%" in name for name in names) == (helps == 0.5)
+
+
 def test_where_nothing_beats_the_table_it_serves(search: Search) -> None:
     broken = Recipe("broken", named("logistic").parts, 1)
     search_of = Search(search.data, search.folds)
