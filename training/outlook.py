@@ -27,6 +27,7 @@ from models.incidence import Episodes, log_loss
 from models.outlook import Backtest, Judged, Outlook, PastQuarter, spread_of
 from models.quarter import QuarterPace
 from models.timing import HORIZONS, Timing
+from training.parallel import side_by_side
 from training.recipes import Recipe
 from training.search import TIE, Search, Served
 from training.splits import LEAST_OF_EACH
@@ -201,9 +202,9 @@ def learn_outlook(
         return None
     outlooks = Outlooks(search, served.recipe, served.calibration.kind, threads, fiscal_year_start)
     periods = past_periods(search, fiscal_year_start)
-    late = [then for then in map(outlooks.at, periods[-MOST_CHOOSING:]) if len(then.deals)]
+    late = [then for then in side_by_side(outlooks.at, periods[-MOST_CHOOSING:], threads) if len(then.deals)]
     name, losses = chosen_timing(late, data.cut)
-    early = (outlooks.at(period, [name]) for period in periods[:-MOST_CHOOSING])
+    early = side_by_side(lambda period: outlooks.at(period, [name]), periods[:-MOST_CHOOSING], threads)
     thens = [*(then for then in early if name in then.within and len(then.deals)), *late]
     full = [then for then in thens if then.period.end <= data.cut]
     outcomes = [then.seen.won_within(then.period.days) for then in full]

@@ -30,7 +30,7 @@ Progress = Callable[[str, float], None]
 """Called with what is being done and the share done so far, 0 to 1."""
 
 
-SEARCH_ROWS = 200_000
+SEARCH_ROWS = 160_000
 """Rows that the search for a recipe looks at; of more, whole deals are left out. The refit uses every row."""
 
 

@@ -13,8 +13,10 @@ from models.calibration import KINDS, Calibration, Plain, choose
 from models.estimator import Estimator, probability
 from models.metrics import row_log_loss
 from models.odoo import last_rows
+from models.trees import MANY_ROWS
 from training.consistency import Lesson, lesson
 from training.data import TrainingData
+from training.parallel import side_by_side
 from training.recipes import FEW_DEALS, LINES, Part, Recipe
 from training.splits import Fold
 from training.weights import CONSISTENT, PLAIN, Weighting, even_weight, recency
@@ -35,8 +37,8 @@ class Search:
     Args:
         data: The rows.
         folds: The origins.
-        threads: Threads of LightGBM.
-        step: Called before each fit, with what it is.
+        threads: Threads of LightGBM, or fits side by side.
+        step: Called before each fit, with what it is, also from threads.
 
     Attributes:
         rows: Places of the out-of-sample rows in the data, in order of fold, shape (n_test,).
@@ -125,8 +127,6 @@ class Search:
         key = (end, len(rows), None if often is None else often.tobytes())
         if key not in self._lessons:
             first = self.fit(LINE.parts[0], Weighting(censoring=True), rows, end, often)
-            if often is not None:
-                self._lessons = {known: told for known, told in self._lessons.items() if known[2] is None}
             self._lessons[key] = lesson(self.data, rows, end, lambda matrix: probability(first.margin(matrix)), often)
         return self._lessons[key]
 
@@ -138,13 +138,16 @@ class Search:
         """What a part said out of sample, in log-odds, shape (n_test,)."""
         key = (part, weighting)
         if key not in self._margins:
-            said = []
-            for fold in self.folds:
-                name = ", ".join(text for text in (part.kind, "core" if part.core else "", weighting.name) if text)
+            name = ", ".join(text for text in (part.kind, "core" if part.core else "", weighting.name) if text)
+
+            def said(fold: Fold) -> FloatArray:
                 self.step(f"{name} at {fold.name}")
                 fitted = self.fit(part, weighting, fold.fit, fold.origin)
-                said.append(fitted.margin(self.data.matrix.take(fold.test)))
-            self._margins[key] = np.concatenate(said)
+                return fitted.margin(self.data.matrix.take(fold.test))
+
+            # big trees are fitted by all threads together, one fit after the other
+            together = part.kind == "trees" and max(len(fold.fit) for fold in self.folds) >= MANY_ROWS
+            self._margins[key] = np.concatenate(side_by_side(said, self.folds, 1 if together else self.threads))
         return self._margins[key]
 
     def margin(self, recipe: Recipe) -> FloatArray:

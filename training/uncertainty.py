@@ -28,6 +28,7 @@ from features.matrix import FeatureMatrix
 from models.estimator import log_odds, probability
 from models.stage_age import StageAgeTable
 from models.uncertainty import Spread
+from training.parallel import side_by_side
 from training.recipes import Recipe
 from training.search import Search, Served, Step
 
@@ -74,13 +75,17 @@ def _of_chance(search: Search, recipe: Recipe, rows: IntArray, step: Step) -> Fl
     learn = np.flatnonzero(np.isin(data.rows.deal, part)).astype(np.int64)
     deal, asked = data.rows.deal[rows], data.matrix.take(rows)
     inside = np.isin(deal, part)
-    said, counts = np.empty((FITS, len(rows))), np.empty((FITS, len(rows)), dtype=bool)
-    for number in range(FITS):
-        step(f"uncertainty, fit {number + 1} of {FITS}")
-        often = np.zeros(data.history.n_deals)
+    draws = np.zeros((FITS, data.history.n_deals))
+    for often in draws:
         often[part], often[beside] = random.poisson(1.0, len(part)), random.poisson(1.0, len(beside))
-        fitted = search.fit_recipe(recipe, learn[often[data.rows.deal[learn]] > 0], data.end, often)
-        said[number], counts[number] = fitted.margin(asked), ~inside | (often[deal] == 0)
+
+    def margin(number: int) -> FloatArray:
+        step(f"uncertainty, fit {number + 1} of {FITS}")
+        often = draws[number]
+        return search.fit_recipe(recipe, learn[often[data.rows.deal[learn]] > 0], data.end, often).margin(asked)
+
+    said = np.stack(side_by_side(margin, range(FITS), search.threads))
+    counts = ~inside | (draws[:, deal] == 0)
     n = counts.sum(axis=0)
     mean = (said * counts).sum(axis=0) / np.maximum(n, 1)
     squares = (counts * (said - mean) ** 2).sum(axis=0)
