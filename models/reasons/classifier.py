@@ -14,7 +14,7 @@ from crm.tables import FloatArray, IntArray
 from models.errors import EncoderError
 from models.reasons.linear import Design, Lines, balanced, fit_lines
 from models.reasons.sentences import SentenceEncoder, version
-from models.reasons.vectors import Vocabulary
+from models.reasons.vectors import LONGEST, Vocabulary, lengths_to
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,14 @@ class Recipe:
         balance: How far rare reasons are weighed up (`balanced`).
         taxonomy: Weight of a row of the taxonomy (name, definition, seed phrase) beside a labelled text's 1.
         encoder_c: Inverse strength of the penalty on sentence vectors.
+        longest: Greatest length of the character n-grams, of which three lengths are counted.
     """
 
     c: float = 10.0
     balance: float = 0.5
     taxonomy: float = 2.0
     encoder_c: float = 10.0
+    longest: int = LONGEST
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ class Classifier:
             scales: Calibration, from texts that were not learnt from.
             encoder: Sentence encoder, if the extra is to be used.
         """
-        vocabulary = Vocabulary.learn(texts)
+        vocabulary = Vocabulary.learn(texts, lengths=lengths_to(recipe.longest))
         weight = weight * balanced(reason, n_reasons, recipe.balance)
         words = fit_lines(Design(vocabulary.vectors(texts)), reason, n_reasons, weight, recipe.c)
         if encoder is None:

@@ -25,8 +25,11 @@ from models.notes.vocabulary import fold
 TOKEN = re.compile(r"(\w+(?:['\u2019](?:t|s|re|ve|ll|d|m)\b)?|[^\w\s])", re.IGNORECASE)
 """A word, with an English ending after an apostrophe ("couldn't" and "couldnt" are one word), or a sign."""
 
-GRAMS = (2, 3, 4)
-"""Lengths of the character n-grams, a blank at each end of the word included."""
+GRAMS = (2, 3, 4, 5)
+"""Lengths that character n-grams may have, a blank at each end of the word included; three of them are counted."""
+
+LONGEST = 4
+"""Greatest length of those counted, unless a recipe says 5."""
 
 WORD_WEIGHT = 0.7
 """Length of the block of words, beside 1 for the block of n-grams; chosen by cross-validation within training data."""
@@ -37,6 +40,11 @@ MANY_ROWS = 2_000
 _KEPT_WORDS = 100_000
 _LONGEST_WORD = 40
 _DIGIT = re.compile(r"\d")
+
+
+def lengths_to(longest: int) -> tuple[int, ...]:
+    """Lengths of the n-grams that are counted: three, up to the longest."""
+    return tuple(n for n in GRAMS if longest - 3 < n <= longest)
 
 
 @dataclass(frozen=True)
@@ -101,12 +109,15 @@ class Vocabulary:
         self._familiar: list[bool] = []
 
     @classmethod
-    def learn(cls, texts: Sequence[str], least: int | None = None) -> Vocabulary:
+    def learn(
+        cls, texts: Sequence[str], least: int | None = None, lengths: Sequence[int] = lengths_to(LONGEST)
+    ) -> Vocabulary:
         """The vocabulary of some texts.
 
         Args:
             texts: Texts of the training rows.
             least: Texts that a feature must stand in; by default 1, and 2 from `MANY_ROWS` on.
+            lengths: Lengths of the n-grams, of those in `GRAMS`.
         """
         least = least or least_rows(len(texts))
         words: Counter[str] = Counter()
@@ -114,13 +125,18 @@ class Vocabulary:
         for text in texts:
             folded = [fold_word(match) for match in TOKEN.findall(text)]
             words.update({*folded, *_pairs(folded)})
-            grams.update({gram for word in set(folded) for gram in _grams(word)})
+            grams.update({gram for word in set(folded) for gram in _grams(word, lengths)})
         kept = [{name: n for name, n in counts.items() if n >= least} for counts in (words, grams)]
         df = np.array([n for counts in kept for n in counts.values()], dtype=np.float64)
         return cls(list(kept[0]), list(kept[1]), rarity(df, len(texts)))
 
     def __len__(self) -> int:
         return len(self.idf)
+
+    def among(self, lengths: Sequence[int]) -> NDArray[np.bool_]:
+        """Which features are words, pairs, or n-grams of these lengths, shape (n_features,)."""
+        length = np.array([len(gram) for gram in self.grams], dtype=np.int64)
+        return np.concatenate([np.ones(len(self.words), dtype=np.bool_), np.isin(length, lengths)])
 
     def familiar(self, tokens: Tokens) -> NDArray[np.bool_]:
         """Whether each text has a word that is itself a feature, shape (n_texts,)."""
@@ -134,7 +150,7 @@ class Vocabulary:
     def _add(self, word: str) -> int:
         """Work out the features of a new word; its number in the cache."""
         folded = fold_word(word)
-        found = [self._place.get(folded), *(self._gram_place.get(gram) for gram in _grams(folded))]
+        found = [self._place.get(folded), *(self._gram_place.get(gram) for gram in _grams(folded, GRAMS))]
         number = self._known[word] = len(self._folded)
         self._folded.append(folded)
         self._is_word.append(folded.isalnum())
@@ -248,9 +264,9 @@ def fold_word(word: str) -> str:
     return _DIGIT.sub("0", fold(word[:_LONGEST_WORD]).replace("'", "").replace("\u2019", ""))
 
 
-def _grams(word: str) -> Iterable[str]:
+def _grams(word: str, lengths: Sequence[int]) -> Iterable[str]:
     edged = f" {word} "
-    return (edged[at : at + n] for n in GRAMS for at in range(max(1, len(edged) - n + 1)))
+    return (edged[at : at + n] for n in lengths for at in range(len(edged) - n + 1))
 
 
 def _pairs(words: Sequence[str]) -> Iterable[str]:

@@ -16,7 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from models.reasons import linear
 from models.reasons.evidence import added_by_token, shown
 from models.reasons.linear import NEVER, Design, Lines, balanced, fit_lines
-from models.reasons.vectors import TOKEN, WORD_WEIGHT, Vocabulary, fold_word
+from models.reasons.vectors import GRAMS, TOKEN, WORD_WEIGHT, Vocabulary, fold_word, lengths_to
 
 TEXTS = [
     "Too expensive, they couldn't justify the cost", "too pricey!! no budget", "no answer, no answer, went dark",
@@ -31,7 +31,7 @@ def words_and_pairs(text: str) -> list[str]:
 
 def grams(text: str) -> list[str]:
     edged = [f" {fold_word(word)} " for word in TOKEN.findall(text)]
-    return [word[at : at + n] for word in edged for n in (2, 3, 4) for at in range(max(1, len(word) - n + 1))]
+    return [word[at : at + n] for word in edged for n in (2, 3, 4) for at in range(len(word) - n + 1)]
 
 
 def test_vectors_are_the_usual_tfidf_of_both_blocks() -> None:
@@ -50,6 +50,20 @@ def test_rare_features_are_dropped_and_what_is_left_is_as_it_was() -> None:
     assert "too" in often.words
     assert "expensive" not in often.words
     assert {"no answer", "they couldnt"} & set(often.words) == {"they couldnt"}  # twice in one text is one text
+
+
+def test_of_the_ngrams_three_lengths_are_counted() -> None:
+    longer = Vocabulary.learn(TEXTS, lengths=lengths_to(5))
+    assert {len(gram) for gram in longer.grams} == {3, 4, 5}
+    assert {len(gram) for gram in Vocabulary.learn(TEXTS).grams} == {2, 3, 4}
+    every = Vocabulary.learn(TEXTS, lengths=GRAMS)
+    kept = every.among(lengths_to(5))
+    assert [gram for gram, is_kept in zip(every.grams, kept[len(every.words) :], strict=True) if is_kept] == [
+        gram for gram in every.grams if len(gram) > 2
+    ]
+    # those left out among others tell what those counted alone do
+    rows = [every.weighed(every.count(TEXTS), np.where(kept, every.idf, 0.0)), longer.vectors(TEXTS)]
+    assert (rows[0] @ rows[0].T).toarray() == pytest.approx((rows[1] @ rows[1].T).toarray())
 
 
 def test_couldnt_is_one_word_however_it_is_written() -> None:

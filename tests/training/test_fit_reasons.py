@@ -9,15 +9,18 @@ from hypothesis import strategies as st
 
 from models.errors import LabelError
 from models.reasons import Recipe
+from models.reasons.vectors import lengths_to
 from models.taxonomy import Taxonomy, parse_taxonomy
 from training.reasons import (
     FitSettings,
+    Fitted,
+    crossval,
     expected_calibration_error,
     fit_reasons,
     macro_f1,
     probable_mislabels,
 )
-from training.reasons.crossval import Scores, calibrated, folds
+from training.reasons.crossval import PENALTIES, Scores, calibrated, folds
 from training.reasons.fit import LEAST_SURE, choose_thresholds
 from training.reasons.natural import effective_number, natural_weights
 from training.reasons.rows import rows_of
@@ -113,6 +116,22 @@ def test_out_of_fold_means_unseen() -> None:
     assert known > 0.95
     assert fitted.report.accuracy < 0.62
     assert fitted.report.thresholds.stated is None
+
+
+def test_longer_pieces_of_words_are_tried_where_labels_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fitted(best: int) -> Fitted:
+        score = {4: 0.5, 5: 0.5} | {best: 0.9}  # whatever the notes say, one length reads them better
+        monkeypatch.setattr(crossval, "quality", lambda *_: score[lengths.pop(0)])
+        lengths = [4] * len(PENALTIES) + [5] * 2
+        return fit_reasons(*notes(90), taxonomy())
+
+    assert {item.recipe.longest for item in fitted(4).report.tried} == {4}
+    monkeypatch.setattr(crossval, "MANY_ROWS", 90)
+    for best in (4, 5):
+        found = fitted(best)
+        assert [item.recipe.longest for item in found.report.tried] == [4] * len(PENALTIES) + [5]
+        assert found.report.recipe.longest == best
+        assert {len(gram) for gram in found.model.classifier.vocabulary.grams} == set(lengths_to(best))
 
 
 def test_wrong_labels_are_flagged_and_kept() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import minimize
@@ -14,7 +14,7 @@ from crm.tables import FloatArray, IntArray
 from models.reasons.classifier import Recipe, Scales, log_softmax
 from models.reasons.linear import Design, Lines, balanced, fit_lines
 from models.reasons.sentences import SentenceEncoder
-from models.reasons.vectors import Vocabulary, least_rows, rarity
+from models.reasons.vectors import GRAMS, MANY_ROWS, Vocabulary, least_rows, lengths_to, rarity
 from training.reasons.rows import Rows
 
 FOLDS = 4
@@ -33,6 +33,9 @@ little, which statuses, counts and calibration rest on; so it decides only betwe
 
 PENALTIES = (10.0, 3.0, 1.0, 30.0)
 BALANCES = (0.5, 0.75)
+LONGER = 5
+"""Length of n-grams that is tried on the best recipe, of `MANY_ROWS` labelled notes and more: longer pieces of words
+tell more where they were seen often enough."""
 
 DEFAULT_SHARE = 0.7
 """Share of the sentence vectors before any label says more."""
@@ -78,7 +81,7 @@ class CrossValidation:
     def __init__(self, rows: Rows, encoder: SentenceEncoder | None = None, seed: int = 0) -> None:
         self.rows = rows
         self.encoder = encoder
-        self.vocabulary = Vocabulary.learn(rows.texts, least=1)
+        self.vocabulary = Vocabulary.learn(rows.texts, least=1, lengths=GRAMS)
         self.counts = self.vocabulary.count(rows.texts)
         self.sentences = None if encoder is None else encoder(rows.texts)
         self._seed = seed
@@ -101,11 +104,15 @@ class CrossValidation:
         for number in range(FOLDS):
             out = fold == number
             learn = np.concatenate([always, asked[~out]])
-            seen, unseen = self._vectors(learn, self.counts[asked[out]])
-            words = Design(seen)
+            words = {
+                longest: (Design(seen), unseen)
+                for longest in {recipe.longest for recipe in recipes}
+                for seen, unseen in [self._vectors(learn, self.counts[asked[out]], longest)]
+            }
             sentences = None if self.sentences is None else Design(self.sentences[learn])
             for recipe, scores in zip(recipes, found, strict=True):
-                scores.words[out] = self._lines(words, learn, recipe, recipe.c)(unseen)
+                design, unseen = words[recipe.longest]
+                scores.words[out] = self._lines(design, learn, recipe, recipe.c)(unseen)
                 if self.sentences is not None and sentences is not None and scores.sentences is not None:
                     lines = self._lines(sentences, learn, recipe, recipe.encoder_c)
                     scores.sentences[out] = lines(self.sentences[asked[out]])
@@ -122,7 +129,7 @@ class CrossValidation:
         """
         fold = folds(self.rows.reason[asked], FOLDS, self._seed)
         learn = np.concatenate([always, asked[fold != 0]])
-        seen, unseen = self._vectors(learn, self.vocabulary.count(texts))
+        seen, unseen = self._vectors(learn, self.vocabulary.count(texts), recipe.longest)
         words = self._lines(Design(seen), learn, recipe, recipe.c)(unseen)
         if self.encoder is None or self.sentences is None:
             return Scores(words, None)
@@ -135,10 +142,11 @@ class CrossValidation:
         weight = weight * balanced(reason, self.rows.n_reasons, recipe.balance)
         return fit_lines(design, reason, self.rows.n_reasons, weight, c)
 
-    def _vectors(self, learn: IntArray, out: csr_matrix) -> tuple[csr_matrix, csr_matrix]:
+    def _vectors(self, learn: IntArray, out: csr_matrix, longest: int) -> tuple[csr_matrix, csr_matrix]:
         counts = self.counts[learn]
         df = np.bincount(counts.indices, minlength=counts.shape[1]).astype(np.float64)
-        idf = np.where(df >= least_rows(len(learn)), rarity(df, len(learn)), 0.0)
+        used = (df >= least_rows(len(learn))) & self.vocabulary.among(lengths_to(longest))
+        idf = np.where(used, rarity(df, len(learn)), 0.0)
         seen, unseen = (self.vocabulary.weighed(part, idf) for part in (counts, out))
         seen.eliminate_zeros()
         return seen, unseen
@@ -179,11 +187,15 @@ def choose_recipe(validation: CrossValidation, seed: int = 0) -> tuple[Recipe, l
         Recipe(c=c, balance=balance, encoder_c=c)
         for c in PENALTIES for balance in (BALANCES if uneven else BALANCES[:1])
     ]  # fmt: skip
-    compared = validation.compare(candidates, asked, always)
-    tried = [
-        Tried(recipe, quality(scores, rows.reason[asked]))
-        for recipe, scores in zip(candidates, compared, strict=True)
-    ]
+
+    def judged(recipes: Sequence[Recipe]) -> list[Tried]:
+        compared = validation.compare(recipes, asked, always)
+        found = zip(recipes, compared, strict=True)
+        return [Tried(recipe, quality(scores, rows.reason[asked])) for recipe, scores in found]
+
+    tried = judged(candidates)
+    if rows.n_labels >= MANY_ROWS:
+        tried += judged([replace(max(tried, key=lambda item: item.score).recipe, longest=LONGER)])
     return max(tried, key=lambda item: item.score).recipe, tried
 
 
