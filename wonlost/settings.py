@@ -19,7 +19,7 @@ class Settings(BaseSettings):
         store: URL of the store.
         var: Folder for everything that wonlost writes when not told otherwise.
         mlflow_tracking_uri: MLflow tracking and registry URI, from `MLFLOW_TRACKING_URI`.
-        threads: Threads of LightGBM; more than the machine's cores makes it slower, not faster.
+        threads: Threads of a training, in a fit or of fits side by side; more than the machine has cores are slower.
         least_deals: Fewest won, and fewest lost, deals to train on.
         leak_alarm: AUC above which a single feature stops the training.
         keep_scores_days: How many days scoring runs are kept; 0 for ever.
