@@ -104,11 +104,10 @@ class CrossValidation:
         for number in range(FOLDS):
             out = fold == number
             learn = np.concatenate([always, asked[~out]])
-            words = {
-                longest: (Design(seen), unseen)
-                for longest in {recipe.longest for recipe in recipes}
-                for seen, unseen in [self._vectors(learn, self.counts[asked[out]], longest)]
-            }
+            words = {}
+            for longest in {recipe.longest for recipe in recipes}:
+                seen, unseen = self._vectors(learn, self.counts[asked[out]], longest)
+                words[longest] = Design(seen), unseen
             sentences = None if self.sentences is None else Design(self.sentences[learn])
             for recipe, scores in zip(recipes, found, strict=True):
                 design, unseen = words[recipe.longest]
