@@ -15,7 +15,8 @@ from training.run import Trained, train
 from training.search import Search
 from training.splits import make_folds
 
-CUT = micros("2026-04-01")
+DAY = "2026-04-01"
+CUT = micros(DAY)
 
 
 def quick() -> list[Recipe]:
@@ -50,6 +51,12 @@ def crm(export: Path, tmp_path_factory: pytest.TempPathFactory) -> CrmData:
 def few_recipes(crm: CrmData) -> Trained:
     """A run that tries three recipes only."""
     return train(crm, candidates=[STAGE_AGE, *recipes(500)[1:3]])
+
+
+@pytest.fixture(scope="session")
+def trained(crm: CrmData) -> Trained:
+    """A run on what was known at `CUT`."""
+    return train(crm, cut=CUT, candidates=quick())
 
 
 @pytest.fixture(scope="session")

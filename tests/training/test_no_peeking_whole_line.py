@@ -1,4 +1,7 @@
-"""The whole line cannot peek: an export taken in the past, and a later export seen as of then, give the same bytes."""
+"""The whole line cannot peek: an export taken in the past, and a later export seen as of then, give the same bytes.
+
+Which also shows that whoever trains twice on the same rows gets the same bytes.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +10,15 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from crm.simulate import SimulatedCrm
-from crm.tables import micros
+from crm.tables import CrmData
 from features.history import History
 from models.bundle import save_bundle
 from models.scoring import score_frame, score_open
-from tests.training.conftest import load_export, quick
-from training.run import train
+from tests.training.conftest import CUT, DAY, load_export, quick
+from training.run import Trained, train
 
 pytestmark = pytest.mark.slow
 
-DAY = "2026-03-02"
 TRACKED = ("owner_id", "amount", "competitor", "budget_confirmed", "expected_close_at")
 CLOCKS = {"stage_changes": "changed_at", "field_changes": "changed_at", "activities": "occurred_at",
           "contact_roles": "added_at", "deal_products": "added_at", "notes": "written_at"}  # fmt: skip
@@ -60,15 +61,14 @@ def export_of_that_day(export: Path, folder: Path) -> None:
 
 
 def test_a_past_export_and_a_later_one_give_the_same_model_and_scores(
-    simulated: SimulatedCrm, export: Path, tmp_path: Path
+    crm: CrmData, trained: Trained, export: Path, tmp_path: Path
 ) -> None:
     export_of_that_day(export, tmp_path / "then")
+    then = load_export(tmp_path / "then", tmp_path / "then.db")
     found = {}
-    for name, folder in (("then", tmp_path / "then"), ("now", export)):
-        crm = load_export(folder, tmp_path / f"{name}.db")
-        trained = train(crm, cut=micros(DAY), candidates=quick())
-        scores = next(score_open(History(crm), trained.model, micros(DAY)))
-        found[name] = (trained.data.data_hash, save_bundle(trained.model, tmp_path / f"bundle-{name}"),
+    for name, seen, run in (("then", then, train(then, cut=CUT, candidates=quick())), ("now", crm, trained)):
+        scores = next(score_open(History(seen), run.model, CUT))
+        found[name] = (run.data.data_hash, save_bundle(run.model, tmp_path / f"bundle-{name}"),
                        score_frame(scores, 1), scores.p.tobytes())  # fmt: skip
     assert found["then"][0] == found["now"][0], "training rows differ"
     assert found["then"][1] == found["now"][1], "models differ"

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,9 +8,8 @@ import pytest
 from crm.schema import Known
 from crm.tables import CrmData, micros, moment
 from features.matrix import default_as_of, open_at
-from models.bundle import save_bundle
 from models.scoring import score_open
-from tests.training.conftest import quick
+from tests.training.conftest import CUT, quick
 from tests.training.outcomes import shuffled_outcomes
 from training.data import prepare
 from training.evaluation import compare
@@ -21,12 +19,6 @@ from training.search import Search
 from training.splits import make_folds
 
 pytestmark = pytest.mark.slow
-CUT = micros("2026-04-01")
-
-
-@pytest.fixture(scope="module")
-def trained(crm: CrmData) -> Trained:
-    return train(crm, cut=CUT, candidates=quick())
 
 
 def test_rows_are_of_deals_closed_before_the_cut_and_open_at_their_moment(crm: CrmData) -> None:
@@ -62,12 +54,6 @@ def test_a_run_beats_the_base_rate_on_what_came_next_and_says_so(trained: Traine
 def test_the_planted_leak_is_not_used_and_is_named(trained: Trained) -> None:
     assert not any("close_plan_score" in name for name in trained.model.features)
     assert any("close_plan_score" in warning for warning in trained.warnings)
-
-
-def test_trained_twice_gives_the_same_bytes(trained: Trained, crm: CrmData, tmp_path: Path) -> None:
-    again = train(crm, cut=CUT, candidates=quick())
-    assert again.data.data_hash == trained.data.data_hash
-    assert save_bundle(again.model, tmp_path / "a") == save_bundle(trained.model, tmp_path / "b")
 
 
 def test_scores_are_of_deals_open_then_and_add_up(trained: Trained, crm: CrmData) -> None:

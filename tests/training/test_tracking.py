@@ -7,16 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from crm.tables import CrmData, micros
+from crm.tables import CrmData
 from models.registry import Registry, quiet_mlflow
-from tests.training.conftest import quick
+from tests.training.conftest import CUT, quick
 from tests.training.outcomes import shuffled_outcomes
 from training.recipes import BASE_RATE
 from training.run import train
 from training.tracking import Tracker
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # MLflow's own
-CUT = micros("2026-04-01")
 
 
 def test_a_refused_run_serves_only_by_force_and_the_reason_is_kept(crm: CrmData, tmp_path: Path) -> None:

@@ -27,6 +27,16 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return var
 
 
+@pytest.fixture(scope="session")
+def twice(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A copy of it with a second version, trained half a year before the end, and what that run printed."""
+    var = Path(shutil.copytree(trained, tmp_path_factory.mktemp("twice") / "var"))
+    arguments = ("--no-reasons", "--tune", "1", "--as-of", "2026-03-30", "--force", "for a test")
+    done = wonlost(var, "train", *arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return var, done.stdout
+
+
 @pytest.fixture(scope="module")
 def line(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of it for one file of tests."""

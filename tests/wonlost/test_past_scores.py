@@ -19,11 +19,9 @@ DAYS = ("2026-03-30", "2026-04-27", "2026-06-01", "2026-07-06", "2026-08-03")
 
 
 @pytest.fixture(scope="module")
-def past(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def past(twice: tuple[Path, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A line whose champion was trained half a year before the end, with some runs kept."""
-    var = Path(shutil.copytree(trained, tmp_path_factory.mktemp("past") / "var"))
-    again = wonlost(var, "train", "--no-reasons", "--as-of", "2026-03-30", "--force", "for a test")
-    assert again.returncode == 0, again.stdout + again.stderr
+    var = Path(shutil.copytree(twice[0], tmp_path_factory.mktemp("past") / "var"))
     for day in DAYS:
         done = wonlost(var, "score", "--as-of", day, "--out", f"{day}.csv")
         assert done.returncode == 0, done.stderr
