@@ -37,9 +37,6 @@ LONGER = 5
 """Length of n-grams that is tried on the best recipe, of `MANY_ROWS` labelled notes and more: longer pieces of words
 tell more where they were seen often enough."""
 
-DEFAULT_SHARE = 0.7
-"""Share of the sentence vectors before any label says more."""
-
 _PULL = 0.5
 """Spread of the logarithm of a scale expected before any data: few notes change the scales little."""
 
@@ -199,9 +196,8 @@ def choose_recipe(validation: CrossValidation, seed: int = 0) -> tuple[Recipe, l
 
 
 def quality(scores: Scores, reason: IntArray) -> float:
-    """Accuracy of scores before calibration, with macro-F1 at `RARE_SAY` beside it."""
-    default = Scales() if scores.sentences is None else Scales(1 - DEFAULT_SHARE, DEFAULT_SHARE)
-    said = scores.log_probabilities(default).argmax(axis=1)
+    """Accuracy of scores as they will serve, calibrated by other rows, with macro-F1 at `RARE_SAY` beside it."""
+    said = calibrated(scores, reason)[1].argmax(axis=1)
     accuracy, f1 = float(np.mean(said == reason)), float(f1_score(reason, said, average="macro", zero_division=0.0))
     return (1 - RARE_SAY) * accuracy + RARE_SAY * f1
 
