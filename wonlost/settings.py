@@ -50,7 +50,7 @@ class Settings(BaseSettings):
     store: str = ""
     mlflow_tracking_uri: str = Field(default="", validation_alias="MLFLOW_TRACKING_URI")
     threads: int = Field(default=min(2, os.cpu_count() or 1), ge=1)
-    least_deals: int = Field(default=40, ge=1)
+    least_deals: int = Field(default=60, ge=1)
     leak_alarm: float = Field(default=0.95, gt=0.5, le=1)
     keep_scores_days: int = Field(default=730, ge=0)
     refresh_seconds: float = Field(default=2.0, gt=0)

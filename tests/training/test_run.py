@@ -100,7 +100,7 @@ def test_calibration_learns_only_from_outcomes_known_at_the_origin(trained: Trai
 
 
 def test_too_few_deals_are_refused_in_words(crm: CrmData) -> None:
-    with pytest.raises(Refused, match=r"too few deals: \d+ won and \d+ lost closed before 2024-06-03; at least 40"):
+    with pytest.raises(Refused, match=r"too few deals: \d+ won and \d+ lost closed before 2024-06-03; at least 60"):
         train(crm, cut=micros("2024-06-03"), candidates=quick())
     with pytest.raises(Refused, match="too few deals: 0 won and 0 lost"):
         train(crm, cut=micros("2001-01-01"), candidates=quick())
