@@ -56,7 +56,7 @@ def both(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -> Both:
     What SQLite would have given it to learn from is the same: the rooms' own tests compare all tables of both.
     """
     found = Both(tmp_path_factory.mktemp("sqlite"), tmp_path_factory.mktemp("postgresql"), postgres.create())
-    export = simulate(300, 3, parameters=Parameters(difficulty=0.5))
+    export = simulate(400, 3, parameters=Parameters(difficulty=0.5))
     for folder, url in found.folders.items():
         write(export, folder / "export")
         done = wonlost(folder, "import", "export", *(("--store", url) if url else ()))
