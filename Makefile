@@ -47,10 +47,10 @@ lint: install-dev
 	$(BIN)/lint-imports
 
 unit: install-dev
-	$(BIN)/pytest -m "not slow" -n 2 --dist loadgroup
+	$(BIN)/pytest -m "not slow" -n 2
 
 slow: install-dev
-	$(BIN)/pytest -m slow -n 2 --dist loadgroup
+	$(BIN)/pytest -m slow -n 2 --no-loadscope-reorder
 
 bench: install-dev
 	$(BIN)/python -m benchmarks
