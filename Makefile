@@ -46,11 +46,14 @@ lint: install-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# Two workers with a thread for each core would wait for each other: several times as long where BLAS has much to do.
+ONE_THREAD := OMP_NUM_THREADS=1
+
 unit: install-dev
-	$(BIN)/pytest -m "not slow" -n 2
+	$(ONE_THREAD) $(BIN)/pytest -m "not slow" -n 2
 
 slow: install-dev
-	$(BIN)/pytest -m slow -n 2 --no-loadscope-reorder
+	$(ONE_THREAD) $(BIN)/pytest -m slow -n 2 --no-loadscope-reorder
 
 bench: install-dev
 	$(BIN)/python -m benchmarks

@@ -292,7 +292,7 @@ def test_the_win_probability_of_a_state_is_what_rolling_it_out_gives() -> None:
     rng, said, again, rolled, error = np.random.default_rng(2), [], [], [], []
     for day, _, state in notes.open[6::8]:
         some = state.take(rng.choice(len(state), 30, replace=False))
-        mean, spread = rolled_out(some, day, world, 3000)
+        mean, spread = rolled_out(some, day, world, 1500)
         said.append(values.win_probability(some, day))
         again.append(other.win_probability(some, day))
         rolled.append(mean)
@@ -314,7 +314,7 @@ def log_loss(won: np.ndarray, p: np.ndarray) -> float:
 
 
 def test_the_probabilities_come_true_and_are_neither_trivial_nor_hopeless() -> None:
-    crm = simulate(6000, 11, weekly_truth=True)
+    crm = simulate(4000, 11, weekly_truth=True)
     assert crm.weekly_truth is not None
     rows = crm.weekly_truth.merge(crm.truth.astype({"opportunity_id": "object"}), on="opportunity_id")
     closed = rows[rows["outcome"].notna()]
